@@ -1,0 +1,111 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * model.h - the configuration, built once and never changed: settings, targets, sinks, services.
+ *
+ * Two steps, since the plugins' folders stand in the file: config_read() scans and merges the files,
+ * config_settings() takes [probed] from it, and model_build() types everything against the plugins' tables.
+ * Every error has its place, and all are reported at once.
+ */
+#ifndef CONFIG_MODEL_H
+#define CONFIG_MODEL_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#include "base/errs.h"
+#include "config/option.h"
+#include "plugin/table.h"
+
+struct config; /* sections of all files, merged, with places */
+
+/* Reads `path` and what it includes. NULL, with errors, where the file itself can't be read or scanned. Errors
+ * that do not stop the scan are only added. */
+struct config *config_read(const char *path, struct errs *errs);
+/* The same from text; `name` stands for the file in messages, and relative paths start at the working folder. */
+struct config *config_parse(const char *name, const char *text, struct errs *errs);
+void config_free(struct config *c);
+
+/* [probed] */
+struct settings {
+	char **plugin_path; /* folders; empty: the built-in ones */
+	size_t n_plugin_path;
+	int workers; /* 0: auto */
+	char *state_dir; /* NULL: none */
+	int64_t shutdown_timeout_ns; /* default 10s */
+	int64_t hang_timeout_ns;     /* a worker that stands still so long is killed; default 1500ms */
+	int quarantine_after;        /* crashes of a driver within quarantine_within; default 3 */
+	int64_t quarantine_within_ns; /* default 5m */
+	int log_level; /* enum log_level; default info */
+	bool log_json;
+};
+
+int config_settings(const struct config *c, struct settings *out, struct errs *errs);
+void settings_free(struct settings *s);
+
+/* A target: immutable. Strings and arrays are its model's. */
+struct target {
+	unsigned magic;
+	const char *name;
+	const struct driver_table *driver;
+	int64_t interval_ns; /* default 30s */
+	int64_t timeout_ns;  /* default 5s, at most interval_ns is not required */
+	double jitter;       /* a ratio of the interval, default 0 */
+	uint32_t family;     /* 0 any, 4, 6 */
+	const struct kv *options; /* effective: defaults of the file applied, none of the plugin's */
+	const struct kv *expects; /* key: the label; value: the expression */
+	const struct kv *labels;  /* key: without "labels." */
+	uint32_t n_options, n_expects, n_labels;
+	uint64_t digest; /* of everything above: unchanged on a reload where equal */
+	struct place at;
+};
+#define TARGET_MAGIC 0x74617267u
+
+/* A sink or a service. */
+struct part {
+	const char *name;
+	const struct part_table *table;
+	const struct kv *options;
+	uint32_t n_options;
+	uint64_t digest;
+	struct place at;
+};
+
+/* [plugin NAME] */
+struct plugin_setting {
+	const char *name;
+	bool isolate; /* a worker pool of its own */
+};
+
+struct model {
+	unsigned magic;
+	unsigned refs;
+	struct settings settings;
+	struct registry *registry; /* a reference */
+	struct target **targets;   /* sorted by name */
+	size_t n_targets;
+	struct part *sinks, *services;
+	size_t n_sinks, n_services;
+	struct plugin_setting *plugins;
+	size_t n_plugins;
+	char **target_files; /* files of targets_from: watched, and reloaded when they change */
+	size_t n_target_files;
+	struct model_arena *arena;
+};
+
+/* NULL where there was any error. */
+struct model *model_build(const struct config *c, struct registry *registry, struct errs *errs);
+struct model *model_ref(struct model *m);
+void model_unref(struct model *m);
+const struct target *model_target(const struct model *m, const char *name);
+
+/* The effective configuration as INI, secrets as "<redacted>". */
+void model_print(const struct model *m, FILE *to);
+
+/* What changes from `old` (may be NULL) to `new`: fn is called for each difference. */
+enum change { CHANGE_ADDED, CHANGE_REMOVED, CHANGE_CHANGED };
+void model_diff(const struct model *old, const struct model *new_model,
+                void (*fn)(void *ctx, enum change what, const struct target *before, const struct target *after), void *ctx);
+
+#endif

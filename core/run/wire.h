@@ -1,0 +1,153 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * wire.h - the messages between the core and its children: their numbers, who sends them, what they hold.
+ * A field list names the buf_* / cursor_* calls in order: u8 u16 u32 u64 i64 str bytes.
+ */
+#ifndef RUN_WIRE_H
+#define RUN_WIRE_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/buf.h"
+#include "config/option.h"
+#include "judge/result.h"
+
+enum wire_type {
+	/* every child */
+	WIRE_HELLO = 1,  /* core →: struct wire_hello; the first frame */
+	WIRE_READY = 2,  /* → core: nothing; plugins loaded, work may come */
+	WIRE_FATAL = 3,  /* → core: str why; the child then exits with EXIT_SETUP, and starting it again is no use */
+	WIRE_DRAIN = 4,  /* core →: finish what is under way, send DRAINED, exit 0 */
+	WIRE_DRAINED = 5, /* → core */
+	WIRE_SYNC = 6,   /* core →: u64 token; answered by SYNCED once all frames before it have been worked off */
+	WIRE_SYNCED = 7, /* → core: u64 token */
+	WIRE_LOG_LEVEL = 8, /* core →: u8 level, u8 json */
+	WIRE_PLUGIN = 9, /* core →: str path; load one more, before any frame that needs it */
+
+	/* workers */
+	WIRE_TARGET_ADD = 20,     /* core →: struct wire_target; an id in use is replaced: probes under way end on the old one */
+	WIRE_TARGET_REMOVE = 21,  /* core →: u32 id; probes under way end first */
+	WIRE_TARGET_REFUSED = 22, /* → core: u32 id, str why */
+	WIRE_DISPATCH = 23,       /* core →: u32 n, then n struct wire_dispatch */
+	WIRE_RESULT = 24,         /* → core: u32 slot, u32 target, u64 seq, u8 last, result; last 0: a sub-result */
+	WIRE_WORKER_STATS = 25,   /* → core, each second: struct wire_stats */
+	WIRE_MISBEHAVED = 26,     /* → core: str driver, str what ("completed twice"); one strike against the driver */
+	WIRE_CANCEL = 27,         /* core →: u32 slot, u64 seq: ends as cancelled, if it has not ended yet */
+
+	/* the recorder */
+	WIRE_SINK_OPEN = 40,   /* core →: struct wire_part; the same name again: opened anew, the old one closed after its queue */
+	WIRE_SINK_CLOSE = 41,  /* core →: str name */
+	WIRE_SINK_REOPEN = 42, /* core →: all sinks, for rotation */
+	WIRE_RECORD = 43,      /* core →: u64 epoch, u64 seq, str target, str plan, str driver, result */
+	WIRE_SINK_STATUS = 44, /* → core, each second and on errors: struct wire_sink_status */
+	WIRE_RECORD_EVENT = 45, /* core →: u64 epoch, u64 seq, i64 wall_ns, str target, str message */
+
+	/* services */
+	WIRE_SERVICE_START = 60,  /* core →: struct wire_part */
+	WIRE_SERVICE_FAILED = 61, /* → core: str why */
+	WIRE_QUERY = 62,          /* → core: u64 tag, str topic, str args */
+	WIRE_REPLY = 63,          /* core →: u64 tag, u32 status, u8 last, bytes */
+	WIRE_SUBSCRIBE = 64,      /* → core: str stream */
+	WIRE_EVENT = 65,          /* core →: str stream, u64 lost, bytes */
+	WIRE_COMMAND = 66,        /* → core: u64 tag, str name, str args; answered by REPLY */
+
+	/* the inspector */
+	WIRE_INSPECTED = 80, /* → core: plugin_table_encode(); one for each path asked */
+};
+
+/* Exit statuses of children, besides 0. */
+#define EXIT_SETUP 79 /* can't work at all; WIRE_FATAL said why */
+
+/* HELLO: u64 epoch, str who, u8 log level, u8 json, u8 check_only, u32 threads, u32 n, n × str plugin path */
+struct wire_hello {
+	uint64_t epoch;  /* start of the daemon, wall ns */
+	const char *who; /* "worker net.0" */
+	uint8_t log_level, log_json;
+	uint8_t check_only; /* worker: targets are checked (target_new with a NULL worker), nothing runs */
+	uint32_t threads;   /* of the pool for blocking drivers */
+	uint32_t n_plugins;
+	const char **plugins; /* decoded: freed by wire_hello_free() */
+};
+
+/* u32 id, str name, str driver, u32 family, i64 timeout, i64 interval, u32 n, n × (str key, str value),
+ * u32 n, n × (str label, str expression) */
+struct wire_target {
+	uint32_t id;
+	const char *name, *driver;
+	uint32_t family;
+	int64_t timeout_ns, interval_ns;
+	uint32_t n_options, n_expects;
+	const struct kv *options, *expects; /* decoded: freed by wire_target_free() */
+};
+
+enum { DISPATCH_AGAIN = 1 }; /* sent a second time after a worker's death */
+
+/* u32 slot, u32 target, u64 seq, i64 due, i64 timeout, u32 flags */
+struct wire_dispatch {
+	uint32_t slot;   /* of this worker's in-flight table: the bit in its page, and the name for the answer */
+	uint32_t target; /* id */
+	uint64_t seq;
+	int64_t due_ns;     /* monotonic; not started before */
+	int64_t timeout_ns; /* from the start */
+	uint32_t flags;
+};
+#define WIRE_DISPATCH_BYTES 36
+
+/* u32 each but for the last two, u64 */
+struct wire_stats {
+	uint32_t fds, fds_max, targets, inflight;
+	uint32_t threads_busy, threads_stuck;
+	uint64_t loop_longest_ns, log_suppressed;
+};
+
+/* str name, str driver, u32 n, n × (str key, str value) */
+struct wire_part {
+	const char *name, *driver;
+	uint32_t n_options;
+	const struct kv *options; /* decoded: freed by wire_part_free() */
+};
+
+/* str name, u32 queued, u32 queue_max, u64 written, u64 dropped, u64 failed, str error (NULL: well) */
+struct wire_sink_status {
+	const char *name;
+	uint32_t queued, queue_max;
+	uint64_t written, dropped, failed;
+	const char *error;
+};
+
+void wire_put_hello(struct buf *b, const struct wire_hello *m);
+int wire_get_hello(struct cursor *c, struct wire_hello *m);
+void wire_hello_free(struct wire_hello *m);
+void wire_put_target(struct buf *b, const struct wire_target *m);
+int wire_get_target(struct cursor *c, struct wire_target *m);
+void wire_target_free(struct wire_target *m);
+void wire_put_dispatch(struct buf *b, const struct wire_dispatch *m);
+struct wire_dispatch wire_get_dispatch(struct cursor *c);
+void wire_put_stats(struct buf *b, const struct wire_stats *m);
+struct wire_stats wire_get_stats(struct cursor *c);
+void wire_put_part(struct buf *b, const struct wire_part *m);
+int wire_get_part(struct cursor *c, struct wire_part *m);
+void wire_part_free(struct wire_part *m);
+void wire_put_sink_status(struct buf *b, const struct wire_sink_status *m);
+struct wire_sink_status wire_get_sink_status(struct cursor *c);
+
+/* A child's descriptors: 3 the channel, 4 the page (workers only). */
+#define CHILD_CHANNEL_FD 3
+#define CHILD_PAGE_FD 4
+
+#define WORKER_SLOTS 65536 /* probes in flight in one worker, at most */
+
+/* Shared memory of the core and one worker: who is being called right now, and what has started. Written by the
+ * worker, read by the core after a crash or while it stands still. */
+struct worker_page {
+	_Atomic uint64_t beat;    /* grows with each turn of the loop, and at least each 100 ms */
+	_Atomic uint32_t in_call; /* 0: in no driver; else 1 + the driver's place in `drivers` */
+	_Atomic uint32_t slot;    /* the probe being called for, UINT32_MAX: none in particular */
+	_Atomic uint32_t n_drivers;
+	char drivers[64][48];     /* names, for the core; filled before READY */
+	_Atomic uint64_t started[WORKER_SLOTS / 64]; /* set when a slot's probe starts, cleared when its result is queued */
+};
+
+#endif
