@@ -17,6 +17,9 @@ uint64_t str_mix(uint64_t a, uint64_t b);
 /* Appends as a JSON string with its quotes; bytes that are not UTF-8 become U+FFFD. */
 void str_put_json(struct buf *b, const char *s, size_t n);
 
+/* Length of the valid UTF-8 sequence at s (RFC 3629), of n >= 1 bytes; 0 if there is none. */
+size_t str_utf8_len(const char *s, size_t n);
+
 /* The candidate nearest to `word` by edit distance, NULL where none is near enough to be a slip of the hand. */
 const char *str_nearest(const char *word, const char *const *candidates, size_t n);
 
