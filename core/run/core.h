@@ -139,6 +139,8 @@ struct core {
 	struct driver_stat *drivers;
 	struct core_counters count;
 	struct core_observer observer;
+	const struct part *once_sinks; /* --once has these instead of the model's sinks and services */
+	size_t n_once_sinks;
 	struct result scratch;
 	bool ready, draining;
 	int signals_seen; /* of those that end us */

@@ -9,6 +9,8 @@
 #include <unistd.h>
 #include <utlist.h>
 
+#include <probed/driver.h>
+
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"

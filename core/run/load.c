@@ -181,7 +181,7 @@ void load_abandon(struct load *l)
 		return;
 	task_abandon(l->task);
 	if (l->inspection)
-		inspection_abandon(l->inspection);
+		inspection_cancel(l->inspection);
 	load_free(l);
 }
 

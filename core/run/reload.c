@@ -127,14 +127,18 @@ static void apply(struct core *core, struct model *model, const char *const *cha
 		remove_absent(core, &sum);
 	}
 	core->model = model;
-	log_set((enum log_level)model->settings.log_level, model->settings.log_json);
+	log_set(core->mode == CORE_ONCE ? LOG_ERROR : (enum log_level)model->settings.log_level, model->settings.log_json);
 	crew_apply(core->crew, model, changed_plugins, n_changed);
 	for (size_t i = 0; i < model->n_targets; i++)
 		apply_target(core, model->targets[i], &sum);
 	crew_settle(core->crew);
 	core_rows_rebuild(core);
-	recorder_link_apply(core->recorder, model->sinks, model->n_sinks, by_signal && old);
-	services_apply(core, model->services, model->n_services);
+	if (core->mode == CORE_ONCE) {
+		recorder_link_apply(core->recorder, core->once_sinks, core->n_once_sinks, false);
+	} else {
+		recorder_link_apply(core->recorder, model->sinks, model->n_sinks, by_signal && old);
+		services_apply(core, model->services, model->n_services);
+	}
 	remember_files(core->reload, old, model);
 	model_unref(old);
 	tell(&sum, model->n_targets);

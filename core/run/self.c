@@ -5,6 +5,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include <probed/plugin.h>
+
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
@@ -117,7 +119,7 @@ static void self_driver(void *ctx, const char *name, uint64_t strikes, bool quar
 static void self_sink(void *ctx, const struct wire_sink_status *s)
 {
 	struct metrics_page *p = ctx;
-#define SINK(name, type, help, value) metrics_self(p, name, type, NULL, help, (double)(value), "sink", s->name, NULL)
+#define SINK(metric, type, help, value) metrics_self(p, metric, type, NULL, help, (double)(value), "sink", s->name, NULL)
 	SINK("probed_sink_queued", METRICS_GAUGE, "Records that wait to be written.", s->queued);
 	SINK("probed_sink_queue_max", METRICS_GAUGE, "Records that may wait.", s->queue_max);
 	SINK("probed_sink_written_total", METRICS_COUNTER, "Records written.", s->written);

@@ -8,6 +8,8 @@
 #include <string.h>
 #include <utlist.h>
 
+#include <probed/service.h>
+
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
