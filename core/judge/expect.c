@@ -113,8 +113,8 @@ int64_t expectation_body_want(const struct expectation *e)
 	CHECK_MAGIC(e, EXPECTATION_MAGIC);
 	if (e->query.kind != QUERY_BODY && e->query.kind != QUERY_JSONPATH)
 		return PROBED_BODY_NONE;
-	bool text = e->body_use == BODY_TEXT && e->predicate.kind != PRED_EXISTS && e->predicate.kind != PRED_EMPTY;
-	return text || e->n_filters ? BODY_MAX : PROBED_BODY_HASH;
+	bool size_will_do = !e->n_filters && (e->predicate.kind == PRED_EXISTS || e->predicate.kind == PRED_EMPTY);
+	return e->body_use == BODY_TEXT && !size_will_do ? BODY_MAX : PROBED_BODY_HASH;
 }
 
 const char *expectation_query(const struct expectation *e)
@@ -220,8 +220,8 @@ bool expectation_holds(const struct expectation *e, const struct evidence *evide
 	for (size_t i = 0; i < e->n_filters; i++)
 		filter_apply(&e->filters[i], s, evidence->result->wall_ns, &reason);
 	const struct values *v = &s->values[s->now];
-	bool absent = !v->n && !(p->kind == PRED_EMPTY && e->query.list && !e->n_filters);
-	if (absent) {
+	bool empty_list = !v->n && e->query.list && !e->n_filters;
+	if (!v->n && !(empty_list && p->kind == PRED_EMPTY && !p->negate)) {
 		if (p->kind == PRED_EXISTS && p->negate)
 			return true;
 		line_printf(&out, "%s: %s", e->subject, text);

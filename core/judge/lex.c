@@ -127,7 +127,7 @@ int lex_literal(struct lexer *l, const char *const *stops, struct literal *lit)
 				break;
 		}
 		if (!lit->text.len)
-			rc = lex_fail(l, lit->at, "expected a value%s", *l->p ? "" : " after this");
+			rc = lex_fail(l, lit->at, "expected a value");
 	}
 	buf_cstr(&lit->text);
 	if (rc)
