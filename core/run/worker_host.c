@@ -5,9 +5,9 @@
  */
 #include "run/worker_state.h"
 
-#include <stddef.h>
 #include <inttypes.h>
 #include <math.h>
+#include <stddef.h>
 #include <string.h>
 
 #include "base/clock.h"
