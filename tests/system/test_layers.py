@@ -87,7 +87,8 @@ def core_words(root, drivers):
 
 
 def driver_names(root):
-    """The names of all drivers of ours, and the schemes of their URLs, from their declarations."""
+    """The names of all drivers of ours, and the schemes of their URLs, from their declarations; but for words that the
+    ABI itself has for a phase or a reason ("tls")."""
     names = set()
     for path in sources(root, "plugins"):
         code = code_of(path)
@@ -95,7 +96,8 @@ def driver_names(root):
             names |= set(re.findall(r'\.(?:name|scheme) = "([^"]+)"', table))
         if "struct probed_driver " in code:
             names.add(os.path.relpath(path, os.path.join(root, "plugins")).split(os.sep)[0])
-    return names
+    shared = re.findall(r"PROBED_(?:PHASE|REASON)_(\w+) =", text_of(os.path.join(root, "include/probed/types.h")))
+    return names - {word.lower() for word in shared}
 
 
 def impure_calls(root):
@@ -143,13 +145,14 @@ def each_rule_can_be_broken():
             f.write(text)
     try:
         put("include/probed/plugin.h", "")
+        put("include/probed/types.h", "PROBED_PHASE_TLS = 2,")
         put("core/base/buf.h", "")
         put("plugins/common/tls.h", "")
         put("plugins/b/b.h", "")
         put("plugins/a/own.h", "")
         put("plugins/a/a.c", '#include <stdio.h>\n#include <probed/plugin.h>\n#include "own.h"\n#include "common/tls.h"\n'
             '#include "../common/tls.h"\n/* #include "../b/b.h" */\n'
-            'static const struct probed_driver drivers[] = { {\n\t.name = "gopher",\n} };\n')
+            'static const struct probed_driver drivers[] = { {\n\t.name = "gopher",\n}, {\n\t.name = "tls",\n} };\n')
         assert plugin_includes(root) == [], plugin_includes(root)
         put("plugins/a/bad.c", '#include "../b/b.h"\n#include "../../core/base/buf.h"\n#include <base/buf.h>\n#include <probed/gone.h>\n')
         assert len(plugin_includes(root)) == 4, plugin_includes(root)
