@@ -60,7 +60,7 @@ void str_put_json(struct buf *b, const char *s, size_t n)
 			buf_printf(b, "\\u%04x", c);
 			i++;
 		} else {
-			size_t len = str_utf8(s + i, n - i);
+			size_t len = str_utf8((const char *)p + i, n - i);
 			if (len)
 				buf_put(b, p + i, len);
 			else
