@@ -16,6 +16,8 @@ int main(int argc, char **argv)
 		return cmd_list_plugins(NULL, 0, json, stdout);
 	if (argc >= 3 && !strcmp(argv[1], "--plugin-info"))
 		return cmd_plugin_info(NULL, 0, argv[2], json, stdout);
+	if (argc == 3 && !strcmp(argv[1], "--check-plugin"))
+		return cmd_check_plugin(argv[2], stdout);
 	puts("probed");
 	return 0;
 }
