@@ -16,6 +16,7 @@
 #include "base/mem.h"
 
 struct probed_watch {
+	struct probed_watch *next, **prev; /* of all */
 	ev_io io;
 	probed_watch_fn fn;
 	void *arg;
@@ -37,6 +38,7 @@ struct probed_lookup {
 
 static struct loop *loop;
 static struct check_counts held;
+static struct probed_watch *watches;
 static char complaint[256];
 static bool complained;
 static const struct probed_probe *awaited;
@@ -115,6 +117,11 @@ static struct probed_watch *watch_new(int32_t fd, uint32_t events, probed_watch_
 	w->arg = arg;
 	ev_io_init(&w->io, on_io, fd, ev_events(events));
 	w->io.data = w;
+	w->prev = &watches;
+	w->next = watches;
+	if (w->next)
+		w->next->prev = &w->next;
+	watches = w;
 	watch_set(w, events);
 	held.watches++;
 	return w;
@@ -127,6 +134,9 @@ static void watch_free(struct probed_watch *w)
 	if (fcntl(w->io.fd, F_GETFD) < 0)
 		complain("closes descriptor %d before watch_free()", w->io.fd);
 	ev_io_stop(loop->ev, &w->io);
+	*w->prev = w->next;
+	if (w->next)
+		w->next->prev = w->prev;
 	held.watches--;
 	free(w);
 }
@@ -409,11 +419,23 @@ static void on_time(struct wheel_timer *timer)
 	loop_stop(loop);
 }
 
+/* libev would end the process with less to say. */
+static void find_closed(void)
+{
+	for (struct probed_watch *w = watches; w; w = w->next) {
+		if (!ev_is_active(&w->io) || fcntl(w->io.fd, F_GETFD) >= 0)
+			continue;
+		complain("closes descriptor %d, which it still watches", w->io.fd);
+		ev_io_stop(loop->ev, &w->io);
+	}
+}
+
 void check_host_run(const struct probed_probe *probe, int64_t until_ns)
 {
 	struct wheel_timer limit = { .fn = on_time };
 	loop_timer_set(loop, &limit, until_ns);
 	awaited = probe;
+	find_closed();
 	if (!probe || !probe->ended)
 		loop_run(loop);
 	awaited = NULL;
