@@ -39,6 +39,7 @@ struct probed_lookup {
 static struct loop *loop;
 static struct check_counts held;
 static struct probed_watch *watches;
+static struct probed_probe *probes;
 static char complaint[256];
 static bool complained;
 static const struct probed_probe *awaited;
@@ -214,7 +215,13 @@ static struct probed_lookup *resolve(const char *name, uint32_t family, probed_r
 /* Whether `probe` may still be spoken about. */
 static bool alive(const struct probed_probe *probe, const char *call)
 {
-	CHECK_MAGIC(probe, CHECK_PROBE_MAGIC);
+	const struct probed_probe *known = probes;
+	while (known && known != probe)
+		known = known->next;
+	if (!known) {
+		complain("calls %s for a probe that is gone", call);
+		return false;
+	}
 	if (probe->ended)
 		complain("calls %s for a probe that %s", call, probe->cancelled ? "was cancelled" : "is complete already");
 	return !probe->ended;
@@ -232,8 +239,7 @@ static const struct probed_value *host_option(struct probed_probe *probe, uint32
 
 static int64_t host_deadline(const struct probed_probe *probe)
 {
-	alive(probe, "deadline()");
-	return probe->deadline_ns;
+	return alive(probe, "deadline()") ? probe->deadline_ns : 0;
 }
 
 static void phase_add(struct probed_probe *probe, uint32_t phase, int64_t ns)
@@ -411,6 +417,21 @@ struct check_counts check_host_counts(void)
 	if (dir)
 		closedir(dir);
 	return c;
+}
+
+void check_host_know(struct probed_probe *probe)
+{
+	probe->next = probes;
+	probes = probe;
+}
+
+void check_host_forget(const struct probed_probe *probe)
+{
+	struct probed_probe **at = &probes;
+	while (*at && *at != probe)
+		at = &(*at)->next;
+	if (*at)
+		*at = probe->next;
 }
 
 static void on_time(struct wheel_timer *timer)
