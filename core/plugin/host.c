@@ -60,6 +60,7 @@ static struct {
 	struct loop *loop;
 	struct host_hooks hooks;
 	struct host_call call;
+	unsigned depth;
 	struct resolver *resolver;
 	bool measure;
 	uint32_t calls;
@@ -85,9 +86,10 @@ static void note(const struct host_call *call)
 struct host_call host_enter(struct host_call call)
 {
 	struct host_call before = self.call;
-	if (!before.driver && self.hooks.before && (self.measure || ++self.calls % SAMPLE_EVERY == 0))
+	if (!self.depth && self.hooks.before && (self.measure || ++self.calls % SAMPLE_EVERY == 0))
 		self.hooks.before(&call);
 	self.call = call;
+	self.depth++;
 	note(&call);
 	return before;
 }
@@ -96,14 +98,20 @@ void host_leave(struct host_call before)
 {
 	struct host_call done = self.call;
 	self.call = before;
+	self.depth--;
 	note(&before);
-	if (!before.driver && self.hooks.after)
+	if (!self.depth && self.hooks.after)
 		self.hooks.after(&done);
 }
 
 struct host_call host_now(void)
 {
 	return self.call;
+}
+
+unsigned host_depth(void)
+{
+	return self.depth;
 }
 
 void host_attribute(struct host_call call)
@@ -407,7 +415,8 @@ static void note_thread(void)
 {
 	if (!thread_call.driver)
 		return;
-	note(&thread_call);
+	struct host_call call = still(thread_call);
+	note(&call);
 	atomic_store(&crashing, true);
 }
 

@@ -50,6 +50,8 @@ void host_fill_any(struct probed_host *out);
 struct host_call host_enter(struct host_call call);
 void host_leave(struct host_call before);
 struct host_call host_now(void);
+/* Calls that are on the stack: 0 outside of any plugin. */
+unsigned host_depth(void);
 /* From here to the end of the present call. */
 void host_attribute(struct host_call call);
 /* A thread of the pool says whom it works for: told by the crash handler. */

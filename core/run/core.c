@@ -14,6 +14,8 @@
 #include "run/load.h"
 
 #define TICK_NS (250 * NS_PER_MS)
+#define TICK_AT_START_NS (20 * NS_PER_MS)
+#define START_LIMIT_NS (2 * NS_PER_S) /* then probing begins, even if a service does not come up */
 #define ONCE_BATCH 200 /* --once starts so many probes every ONCE_EVERY_NS */
 #define ONCE_EVERY_NS (10 * NS_PER_MS)
 
@@ -97,6 +99,14 @@ static void on_stop_at(struct wheel_timer *t)
 
 /* --- the tick --------------------------------------------------------------------------------- */
 
+static void start_scheduling(struct core *core)
+{
+	core->scheduling = true;
+	struct subject *s, *next;
+	HASH_ITER(hh, core->by_name, s, next)
+		subject_schedule(core, s);
+}
+
 static void on_tick(struct wheel_timer *t)
 {
 	struct core *core = (struct core *)((char *)t - offsetof(struct core, tick));
@@ -108,12 +118,15 @@ static void on_tick(struct wheel_timer *t)
 	if (ready && !core->ready)
 		sd_notify(0, "READY=1");
 	core->ready = ready;
+	if (core->mode == CORE_DAEMON && !core->scheduling && !core->draining &&
+	    (ready || now - core->started_ns > START_LIMIT_NS))
+		start_scheduling(core);
 	core->count.loop_longest_ns = core->loop->longest_turn_ns;
 	if (core->loop->turns % 4 == 0)
 		core->loop->longest_turn_ns = 0;
 	if (core->watchdog_ns)
 		sd_notify(0, "WATCHDOG=1");
-	loop_timer_set(core->loop, &core->tick, now + TICK_NS);
+	loop_timer_set(core->loop, &core->tick, now + (core->scheduling ? TICK_NS : TICK_AT_START_NS));
 }
 
 /* --- --once ----------------------------------------------------------------------------------- */
@@ -131,9 +144,11 @@ static void on_once(struct wheel_timer *t)
 	const struct model *m = core->model;
 	if (core->draining)
 		return;
-	for (int i = 0; i < ONCE_BATCH && o->next < m->n_targets; i++) {
+	bool begin = core->ready || clock_now_ns() - core->started_ns > START_LIMIT_NS;
+	for (int i = 0; begin && i < ONCE_BATCH && o->next < m->n_targets; i++) {
+		const char *name = m->targets[o->next++]->name;
 		struct subject *s;
-		HASH_FIND_STR(core->by_name, m->targets[o->next++]->name, s);
+		HASH_FIND_STR(core->by_name, name, s);
 		subject_probe_now(core, s);
 	}
 	if (o->next < m->n_targets || core->n_flights)

@@ -143,6 +143,7 @@ struct core {
 	size_t n_once_sinks;
 	struct result scratch;
 	bool ready, draining;
+	bool scheduling; /* probes are due: false until all processes are up, or START_LIMIT has passed */
 	int signals_seen; /* of those that end us */
 	int exit_status;
 	struct wheel_timer tick, drain_limit, stop_at;

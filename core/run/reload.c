@@ -87,7 +87,7 @@ static void apply_target(struct core *core, const struct target *t, struct summa
 		crew_target_remove(core->crew, old, s->id);
 	if (changed || old != home)
 		crew_target_add(core->crew, s);
-	if (is_new && core->mode == CORE_DAEMON)
+	if (is_new && core->scheduling)
 		subject_schedule(core, s);
 	if (is_new || changed)
 		note(sum, is_new ? CHANGE_ADDED : CHANGE_CHANGED, t->name);

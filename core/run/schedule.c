@@ -81,7 +81,8 @@ void subject_retarget(struct core *core, struct subject *s, const struct target 
 	s->target = target;
 	if (repaced) {
 		set_pace(s, target);
-		subject_schedule(core, s);
+		if (core->scheduling)
+			subject_schedule(core, s);
 	}
 }
 

@@ -208,6 +208,8 @@ void probes_cancel_all(struct worker *w);
 bool probe_known(const struct worker *w, const struct probed_probe *p);
 void probe_lock(struct probed_probe *p);
 void probe_unlock(struct probed_probe *p);
+/* A sub-result of a probe that is not blocking: judged, and sent. */
+void probe_send_sub(struct probed_probe *p, struct result *r);
 /* The running phase gets what it has so far. */
 void probe_phase_close(struct probed_probe *p, int64_t now_ns);
 
