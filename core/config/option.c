@@ -12,6 +12,7 @@
 #include "base/mem.h"
 #include "base/str.h"
 #include "base/unit.h"
+#include "judge/template.h"
 
 #define SHOWN 60 /* bytes of a bad text that an error repeats */
 
@@ -27,13 +28,13 @@ static bool is_secret(const struct option_decl *d)
 
 static bool holds_template(const struct option_decl *d, const char *text)
 {
-	return (d->flags & PROBED_OPTION_TEMPLATE) && strstr(text, "{{");
+	return (d->flags & PROBED_OPTION_TEMPLATE) && template_present(text);
 }
 
-/* "expected WHAT, not "TEXT"", without the text where it is a secret. */
+/* "expected WHAT, not "TEXT"", without the text where it is a secret or may hold one. */
 static int expected(const struct option_decl *d, const char *text, const char *what, char *error, size_t size)
 {
-	if (is_secret(d))
+	if (is_secret(d) || (d->type == PROBED_TYPE_URL && strchr(text, '@')))
 		snprintf(error, size, "expected %s", what);
 	else
 		snprintf(error, size, "expected %s, not \"%.*s\"%s", what, SHOWN, text, strlen(text) > SHOWN ? "..." : "");

@@ -224,7 +224,7 @@ static void check_texts(struct builder *b, const struct parted *p, const struct 
 	const char *item;
 	for (size_t i = 0; i < p->options.n; i++) {
 		const struct kv *kv = &p->options.list[i];
-		if (!strstr(kv->value, "{{"))
+		if (!template_present(kv->value))
 			continue;
 		const struct option_decl *d = option_for_key(&driver->options, kv->key, NULL, &item);
 		if (d && (d->flags & PROBED_OPTION_TEMPLATE))
