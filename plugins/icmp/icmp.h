@@ -20,6 +20,7 @@
 #define MAX_COUNT 100
 #define BY_TOKEN 4096
 #define BY_ADDRESS 1024
+#define BATCHING_NS INT64_C(100000) /* packets that follow one another faster than this leave in batches */
 
 extern const struct probed_host *host;
 
@@ -53,6 +54,7 @@ struct outlet {
 	TAILQ_HEAD(ping_queue, ping) queue;
 	unsigned queued;
 	bool blocked; /* the socket's buffer is full */
+	int64_t flushed_ns;
 	uint32_t dropped_told;
 };
 

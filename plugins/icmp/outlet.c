@@ -73,7 +73,7 @@ void outlet_remove(struct ping *p)
 
 /* --- sending ---------------------------------------------------------------------------------- */
 
-static void flush_outlet(struct outlet *o);
+static void flush_outlet(struct outlet *o, int64_t now);
 static void read_errors(struct outlet *o);
 
 static void flush_at(struct worker *w, int64_t at_ns)
@@ -87,12 +87,16 @@ static void flush_at(struct worker *w, int64_t at_ns)
 void outlet_enqueue(struct ping *p)
 {
 	struct outlet *o = p->outlet;
+	int64_t now = host->now();
 	TAILQ_INSERT_TAIL(&o->queue, p, queue_link);
 	p->queued = true;
-	if (++o->queued >= PORT_BATCH && !o->blocked)
-		flush_outlet(o);
+	o->queued++;
+	if (o->blocked)
+		return;
+	if (o->queued >= PORT_BATCH || now - o->flushed_ns > BATCHING_NS)
+		flush_outlet(o, now);
 	else
-		flush_at(p->worker, host->now());
+		flush_at(p->worker, now);
 }
 
 static void depart(const struct ping *p, struct departure *d)
@@ -134,8 +138,9 @@ static bool blocked_by(struct outlet *o, int error, bool *retried)
 	return true;
 }
 
-static void flush_outlet(struct outlet *o)
+static void flush_outlet(struct outlet *o, int64_t now)
 {
+	o->flushed_ns = now;
 	bool retried = false;
 	while (!TAILQ_EMPTY(&o->queue)) {
 		struct departure list[PORT_BATCH];
@@ -167,7 +172,7 @@ void outlet_on_flush(void *arg)
 	w->flush_set = false;
 	for (unsigned i = 0; i < 2; i++)
 		if (!w->outlets[i].blocked)
-			flush_outlet(&w->outlets[i]);
+			flush_outlet(&w->outlets[i], host->now());
 }
 
 /* --- receiving -------------------------------------------------------------------------------- */
@@ -203,7 +208,7 @@ void outlet_on_socket(void *arg, int32_t fd, uint32_t events)
 	if (events & PROBED_WRITE && o->blocked) {
 		o->blocked = false;
 		host->watch_set(o->watch, PROBED_READ);
-		flush_outlet(o);
+		flush_outlet(o, host->now());
 	}
 	read_errors(o);
 	for (unsigned n = PORT_BATCH; n == PORT_BATCH;) {
