@@ -190,7 +190,10 @@ static void stopped_early(struct conn *c, int error)
 {
 	char name[128], text[64];
 	step_name(c, name, sizeof(name));
-	if (error)
+	if (error == EPROTO && c->ssl) {
+		char why[300];
+		fail(c, PROBED_REASON_TLS, "%s: %s at %s", c->where, certs_error(&c->peer, why, sizeof(why)), name);
+	} else if (error)
 		fail(c, reason_of(error), "%s: %s at %s", c->where, strerror(error), name);
 	else if (!c->in)
 		fail(c, PROBED_REASON_RESET, "%s: the peer closed the connection without a word at %s", c->where, name);
@@ -416,12 +419,23 @@ static int banner_run(struct conn *c)
 
 static void handshake_begin(struct conn *c);
 
+/* The line that the last match began is let pass; what follows it would be in the clear after TLS was agreed on. */
 static int starttls_run(struct conn *c)
 {
-	if (c->ssl)
-		return 1;
-	if (c->talk->in.from < c->talk->in.b.len) {
-		char text[64];
+	struct stream *in = &c->talk->in;
+	const char *end;
+	char text[64];
+
+	waiting(c, EXPECTING);
+	if (in->from && in->b.data[in->from - 1] != '\n') {
+		end = memchr(in->b.data + in->from, '\n', in->b.len - in->from);
+		if (!end && c->eof)
+			stopped_early(c, 0);
+		if (!end)
+			return c->eof ? -1 : 0;
+		in->from = (size_t)(end + 1 - in->b.data);
+	}
+	if (in->from < in->b.len) {
 		fail(c, PROBED_REASON_PROTOCOL, "%s: the peer said \"%s\" in the clear after it agreed to TLS", c->where,
 		     heard(c, text, sizeof(text)));
 		return -1;

@@ -251,8 +251,7 @@ static int pattern_compile(struct dialogue_step *step, const char *s, size_t len
 	if (!context)
 		return memory_error(error, size);
 	pcre2_set_newline(context, PCRE2_NEWLINE_ANYCRLF);
-	step->re = pcre2_compile((PCRE2_SPTR)s, len, flags | PCRE2_NEVER_UTF | PCRE2_NEVER_BACKSLASH_C, &code, &at,
-	                         context);
+	step->re = pcre2_compile((PCRE2_SPTR)s, len, flags, &code, &at, context);
 	pcre2_compile_context_free(context);
 	if (!step->re) {
 		char why[128];
@@ -292,7 +291,7 @@ static int expect_literal(struct dialogue *d, struct dialogue_step *step, const 
 
 static int expect_parse(struct dialogue *d, struct dialogue_step *step, const char *s, char *error, size_t size)
 {
-	uint32_t flags = PCRE2_MULTILINE;
+	uint32_t flags = PCRE2_MULTILINE | PCRE2_NEVER_UTF | PCRE2_NEVER_BACKSLASH_C;
 
 	if (*s == '"')
 		return expect_literal(d, step, s, error, size);
