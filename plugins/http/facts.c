@@ -51,7 +51,8 @@ void facts_hop(struct fetch *f)
 	curl_easy_getinfo(f->easy, CURLINFO_SIZE_DOWNLOAD_T, &down);
 	curl_easy_getinfo(f->easy, CURLINFO_SIZE_UPLOAD_T, &up);
 	f->in += (uint64_t)down;
-	f->out += (uint64_t)(request + up);
+	/* libcurl counts a small body with the request that it was sent in one piece with */
+	f->out += (uint64_t)(f->body_len < 65536 ? request : request + up);
 	if (!status)
 		return;
 	url_clean(f->url, url, sizeof(url));
@@ -150,7 +151,7 @@ void facts_answer(struct fetch *f)
 	text(f, FACT_URL, url_clean(f->url, url, sizeof(url)));
 	certs_peer_facts(&f->peer, host, f->probe, FACT_TLS_BASE);
 	status_give(f);
-	if (!f->in_header)
+	if (!f->in_header || f->too_long)
 		return;
 	version_give(f);
 	headers_give(f);

@@ -16,6 +16,7 @@
 #include "http/url.h"
 
 static void hop_begin(struct fetch *f);
+static void hop_go(struct fetch *f, bool new_host);
 static void attempt(struct fetch *f);
 
 static struct fetch *fetch_of(void *arg)
@@ -33,8 +34,9 @@ void fetch_stage(struct fetch *f, enum stage stage)
 		[STAGE_RESOLVE] = PROBED_PHASE_RESOLVE, [STAGE_CONNECT] = PROBED_PHASE_CONNECT,
 		[STAGE_TLS] = PROBED_PHASE_TLS,         [STAGE_SEND] = PROBED_PHASE_SEND,
 		[STAGE_WAIT] = PROBED_PHASE_WAIT,       [STAGE_RECEIVE] = PROBED_PHASE_RECEIVE,
+		[STAGE_GATE] = PROBED_PHASE_WAIT,
 	};
-	if (f->stage == stage && stage != STAGE_RESOLVE)
+	if (f->stage == stage)
 		return;
 	f->stage = stage;
 	host->phase(f->probe, phases[stage]);
@@ -128,11 +130,9 @@ static uint32_t reason_of(const struct fetch *f, CURLcode code, long error)
 	case CURLE_OPERATION_TIMEDOUT:
 		return reason_of_errno(f->os_error ? f->os_error : error);
 	case CURLE_SSL_CONNECT_ERROR:
-		/* an end of the connection during the handshake comes as an error of TLS */
-		if (error == ECONNRESET || error == EPIPE || strstr(f->error, "SSL_ERROR_SYSCALL") ||
-		    strstr(f->error, "unexpected eof"))
-			return PROBED_REASON_RESET;
-		return PROBED_REASON_TLS;
+		/* an end of the connection during the handshake comes as an error of TLS, but not from OpenSSL */
+		return strstr(f->error, "SSL routines") && !strstr(f->error, "unexpected eof") ? PROBED_REASON_TLS :
+		                                                                                  PROBED_REASON_RESET;
 	case CURLE_PEER_FAILED_VERIFICATION:
 	case CURLE_SSL_CERTPROBLEM:
 	case CURLE_SSL_CIPHER:
@@ -192,7 +192,7 @@ static void fail_with(struct fetch *f, CURLcode code)
 	} else if (reason == PROBED_REASON_TLS && f->peer.judged && f->peer.verify && f->peer.verdict != X509_V_OK) {
 		fail(f, reason, "%s: %s", f->host, certs_error(&f->peer, why, sizeof(why)));
 	} else if (f->too_long) {
-		fail(f, PROBED_REASON_PROTOCOL, "%s: more than 1 MiB of headers", f->host);
+		fail(f, PROBED_REASON_PROTOCOL, "%s: more than 256 KiB, or 1000, headers", f->host);
 	} else if (code == CURLE_GOT_NOTHING) {
 		fail(f, reason, "%s: the server closed the connection without an answer", f->host);
 	} else {
@@ -250,7 +250,7 @@ static void answered(struct fetch *f)
 static bool other_address_may_do(const struct fetch *f, CURLcode code)
 {
 	return f->next_addr < f->n_addrs && f->stage <= STAGE_TLS &&
-	       (code == CURLE_COULDNT_CONNECT || code == CURLE_OPERATION_TIMEDOUT);
+	       code == CURLE_COULDNT_CONNECT;
 }
 
 void fetch_done(struct fetch *f, CURLcode code)
@@ -269,6 +269,35 @@ void fetch_done(struct fetch *f, CURLcode code)
 	fail_with(f, code);
 }
 
+static void on_timer(void *arg)
+{
+	struct fetch *f = fetch_of(arg);
+
+	if (f->stage == STAGE_GATE) {
+		int64_t wait = host->gate(f->probe, f->host);
+		if (wait > 0)
+			host->timer_set(f->timer, host->now() + wait);
+		else
+			hop_go(f, f->gate_new_host);
+	} else if (f->mux && f->stage <= STAGE_TLS && f->next_addr < f->n_addrs) {
+		mux_remove(f);
+		attempt(f);
+	}
+}
+
+/* False: the probe is over. */
+static bool timer_at(struct fetch *f, int64_t at_ns)
+{
+	if (!f->timer)
+		f->timer = host->timer_new(on_timer, f);
+	if (!f->timer) {
+		fail(f, PROBED_REASON_OVERLOADED, "out of memory");
+		return false;
+	}
+	host->timer_set(f->timer, at_ns);
+	return true;
+}
+
 /* One request to the next address. */
 static void attempt(struct fetch *f)
 {
@@ -278,8 +307,10 @@ static void attempt(struct fetch *f)
 	address_text(a, ip, sizeof(ip));
 	snprintf(f->connect_to_text, sizeof(f->connect_to_text), a->family == 4 ? "::%s:" : "::[%s]:", ip);
 	f->os_error = 0;
+	f->fd = -1;
 	f->error[0] = '\0';
-	f->body_bytes = 0;
+	f->body_bytes = f->hop_header = 0;
+	f->n_headers = 0;
 	f->body_begun = f->discard = f->truncated = false;
 	fetch_stage(f, STAGE_CONNECT);
 	host->fact_string(f->probe, FACT_IP, NULL, ip, strlen(ip));
@@ -289,9 +320,9 @@ static void attempt(struct fetch *f)
 		curl_easy_setopt(f->easy, CURLOPT_ADDRESS_SCOPE, (long)a->scope_id);
 	/* a silent address may take its share of the time, so that the others have theirs */
 	unsigned left = f->n_addrs - f->next_addr;
-	int64_t remaining = host->deadline(f->probe) - host->now();
-	if (left)
-		curl_easy_setopt(f->easy, CURLOPT_CONNECTTIMEOUT_MS, (long)(remaining / (left + 1) / 1000000) + 1);
+	int64_t now = host->now(), deadline = host->deadline(f->probe);
+	if (left && !timer_at(f, now + (deadline - now) / (left + 1)))
+		return;
 	struct mux *m = mux_for(f->worker, f->target, f->session);
 	if (!m || mux_add(m, f) < 0)
 		fail(f, PROBED_REASON_OVERLOADED, "out of memory");
@@ -366,16 +397,6 @@ static void hop_go(struct fetch *f, bool new_host)
 		fail(f, PROBED_REASON_OVERLOADED, "out of memory");
 }
 
-static void on_gate(void *arg)
-{
-	struct fetch *f = fetch_of(arg);
-	int64_t wait = host->gate(f->probe, f->host);
-	if (wait > 0)
-		host->timer_set(f->timer, host->now() + wait);
-	else
-		hop_go(f, true);
-}
-
 static void hop_begin(struct fetch *f)
 {
 	bool new_host = true;
@@ -392,12 +413,9 @@ static void hop_begin(struct fetch *f)
 		hop_go(f, new_host);
 		return;
 	}
-	if (!f->timer)
-		f->timer = host->timer_new(on_gate, f);
-	if (!f->timer)
-		fail(f, PROBED_REASON_OVERLOADED, "out of memory");
-	else
-		host->timer_set(f->timer, host->now() + wait);
+	fetch_stage(f, STAGE_GATE);
+	f->gate_new_host = new_host;
+	timer_at(f, host->now() + wait);
 }
 
 /* --- the driver's slots --------------------------------------------------------------------------- */
@@ -413,6 +431,8 @@ void fetch_start(void *worker, void *target, void *session, struct probed_probe 
 	f->session = session;
 	f->probe = probe;
 	f->easy = w->n_spare ? w->spare[--w->n_spare] : curl_easy_init();
+	f->fd = -1;
+	f->stage = STAGE_RESOLVE;
 	host->phase(probe, PROBED_PHASE_RESOLVE);
 	if (!f->easy) {
 		fail(f, PROBED_REASON_OVERLOADED, "out of memory");

@@ -76,7 +76,8 @@ struct socket_slot {
 	struct probed_watch *watch; /* NULL: not one of ours, or not watched yet */
 	struct mux *mux;
 	uint32_t wanted, watched;
-	bool reset; /* close with RST */
+	bool connected; /* and its request sent: libcurl closes it by close_cb */
+	bool reset;     /* close with RST */
 };
 
 struct worker {
@@ -113,7 +114,7 @@ struct session {
 	struct mux *mux; /* its own connections; NULL until the first reuse */
 };
 
-enum stage { STAGE_RESOLVE, STAGE_CONNECT, STAGE_TLS, STAGE_SEND, STAGE_WAIT, STAGE_RECEIVE };
+enum stage { STAGE_RESOLVE, STAGE_CONNECT, STAGE_TLS, STAGE_SEND, STAGE_WAIT, STAGE_RECEIVE, STAGE_GATE };
 
 /* A probe: one request, and those that redirects lead to. */
 struct fetch {
@@ -125,6 +126,7 @@ struct fetch {
 	struct probed_probe *probe;
 	struct mux *mux; /* NULL: not in a multi now */
 	CURL *easy;
+	int fd; /* being connected; -1: none, or done */
 	struct fetch *next_sent;
 	struct probed_lookup *lookup;
 	struct probed_timer *timer;
@@ -140,9 +142,10 @@ struct fetch {
 	struct certs_peer peer;
 	int64_t hop_began_ns;
 	int64_t redirects;
-	uint64_t in, in_header, out, body_bytes;
+	uint64_t in, in_header, hop_header, out, body_bytes;
+	unsigned n_headers;
 	int os_error;
-	bool is_https, foreign, body_begun, discard, enough, truncated, too_long, big_body;
+	bool is_https, foreign, gate_new_host, body_begun, discard, enough, truncated, too_long, big_body;
 	char error[CURL_ERROR_SIZE];
 };
 
@@ -153,6 +156,8 @@ void mux_free(struct mux *m);
 struct mux *mux_for(struct worker *w, const struct target *t, struct session *s);
 int mux_add(struct mux *m, struct fetch *f);
 void mux_remove(struct fetch *f);
+/* The connection is there, and the request goes out during this call into libcurl. */
+void mux_connected(struct fetch *f);
 /* Sockets of this transfer come and go through the host's watches. */
 void mux_prepare(struct fetch *f);
 

@@ -4,6 +4,7 @@
  *
  * A watch lives as long as its descriptor: libcurl says "remove" after each transfer and "add" before the next, which
  * would cost system calls for nothing. Interest that has become too wide is taken back when it first wakes us in vain.
+ * Not so while a connection is being made: a socket that never got so far is closed by libcurl without asking close_cb.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -57,6 +58,13 @@ static struct socket_slot *slot_of(struct worker *w, curl_socket_t fd)
 	return &w->sockets[i];
 }
 
+static void slot_unwatch(struct socket_slot *slot)
+{
+	if (slot->watch)
+		host->watch_free(slot->watch);
+	slot->watch = NULL;
+}
+
 static void on_socket(void *arg, int32_t fd, uint32_t events)
 {
 	struct worker *w = arg;
@@ -86,8 +94,11 @@ static int socket_cb(CURL *easy, curl_socket_t fd, int what, void *arg, void *as
 	slot->mux = m;
 	slot->wanted = what == CURL_POLL_IN ? PROBED_READ : what == CURL_POLL_OUT ? PROBED_WRITE :
 	                                           what == CURL_POLL_INOUT ? PROBED_READ | PROBED_WRITE : 0;
-	if (!slot->wanted)
+	if (!slot->wanted) {
+		if (!slot->connected)
+			slot_unwatch(slot);
 		return 0;
+	}
 	if (!slot->watch) {
 		slot->watch = host->watch_new(fd, slot->wanted, on_socket, m->worker);
 		slot->watched = slot->wanted;
@@ -114,6 +125,7 @@ static curl_socket_t open_cb(void *arg, curlsocktype purpose, struct curl_sockad
 		return CURL_SOCKET_BAD;
 	}
 	*slot = (struct socket_slot){ .reset = !f->target->reuse };
+	f->fd = fd;
 	return fd;
 }
 
@@ -122,8 +134,8 @@ static int close_cb(void *arg, curl_socket_t fd)
 	struct worker *w = arg;
 	struct socket_slot *slot = slot_of(w, fd);
 
-	if (slot && slot->watch)
-		host->watch_free(slot->watch);
+	if (slot)
+		slot_unwatch(slot);
 	if (slot && slot->reset) {
 		/* the answer has been read, or nobody wants it any more: no need to linger in TIME_WAIT */
 		struct linger linger = { .l_onoff = 1 };
@@ -212,9 +224,23 @@ void mux_remove(struct fetch *f)
 {
 	if (!f->mux)
 		return;
+	struct socket_slot *slot = f->fd < 0 ? NULL : slot_of(f->worker, f->fd);
+	if (slot && !slot->connected)
+		slot_unwatch(slot);
+	f->fd = -1;
 	curl_multi_remove_handle(f->mux->multi, f->easy);
 	f->mux->handles--;
 	f->mux = NULL;
+}
+
+void mux_connected(struct fetch *f)
+{
+	struct socket_slot *slot = f->fd < 0 ? NULL : slot_of(f->worker, f->fd);
+	if (slot)
+		slot->connected = true;
+	f->fd = -1;
+	f->next_sent = f->mux->sent;
+	f->mux->sent = f;
 }
 
 void mux_prepare(struct fetch *f)

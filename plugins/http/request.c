@@ -8,8 +8,9 @@
 #include "http/http.h"
 #include "http/url.h"
 
-/* A response's headers in all; a server that sends more means harm. */
-#define MAX_HEADER_BYTES (1024 * 1024)
+/* A response's headers in all; a server that sends more means harm. (libcurl counts them again for each look-up.) */
+#define MAX_HEADER_BYTES (256 * 1024)
+#define MAX_HEADERS 1000
 /* Of a redirect's body, which nobody reads. */
 #define MAX_DISCARD_BYTES (256 * 1024)
 #define BIG_BODY 16384
@@ -186,8 +187,7 @@ static int ready_cb(void *arg, char *remote_ip, char *local_ip, int remote_port,
 	struct fetch *f = fetch_of(arg);
 	(void)remote_ip, (void)local_ip, (void)remote_port, (void)local_port;
 	fetch_stage(f, STAGE_SEND);
-	f->next_sent = f->mux->sent;
-	f->mux->sent = f;
+	mux_connected(f);
 	return CURL_PREREQFUNC_OK;
 }
 
@@ -204,7 +204,8 @@ static size_t header_cb(char *data, size_t size, size_t n, void *arg)
 		if (curl_easy_getinfo(f->easy, CURLINFO_TLS_SSL_PTR, &info) == CURLE_OK && info && info->internals)
 			certs_peer_take(&f->peer, info->internals);
 	}
-	f->too_long = f->in_header > MAX_HEADER_BYTES;
+	f->hop_header += n;
+	f->too_long = f->hop_header > MAX_HEADER_BYTES || ++f->n_headers > MAX_HEADERS;
 	return f->too_long ? 0 : n;
 }
 
@@ -335,6 +336,8 @@ static void tls_set(struct fetch *f)
 	f->peer.servername = f->foreign ? NULL : t->servername;
 	SET(CAINFO, NULL);
 	SET(CAPATH, NULL);
+	/* else it would keep the store of the first target for all of them */
+	SET(CA_CACHE_TIMEOUT, 0L);
 	SET(SSL_VERIFYPEER, t->verify ? 1L : 0L);
 	SET(SSL_VERIFYHOST, 0L);
 	SET(SSL_SESSIONID_CACHE, 0L);
