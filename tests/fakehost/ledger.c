@@ -16,7 +16,8 @@
 #include "base/mem.h"
 
 #if defined(__SANITIZE_ADDRESS__)
-#include <sanitizer/allocator_interface.h>
+/* of <sanitizer/allocator_interface.h>, which gcc does not bring */
+extern size_t __sanitizer_get_current_allocated_bytes(void);
 
 int64_t memory_live_bytes(void)
 {
