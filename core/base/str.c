@@ -26,9 +26,9 @@ uint64_t str_hash(const void *data, size_t n)
 	return str_mix(h, n);
 }
 
-/* Length of the valid UTF-8 sequence at s (RFC 3629), 0 if there is none. */
-static size_t utf8_len(const uint8_t *s, size_t n)
+size_t str_utf8(const char *text, size_t n)
 {
+	const uint8_t *s = (const uint8_t *)text;
 	if (s[0] < 0x80)
 		return 1;
 	size_t len = s[0] >= 0xc2 && s[0] <= 0xdf ? 2 : (s[0] & 0xf0) == 0xe0 ? 3 : s[0] >= 0xf0 && s[0] <= 0xf4 ? 4 : 0;
@@ -60,7 +60,7 @@ void str_put_json(struct buf *b, const char *s, size_t n)
 			buf_printf(b, "\\u%04x", c);
 			i++;
 		} else {
-			size_t len = utf8_len(p + i, n - i);
+			size_t len = str_utf8((const char *)p + i, n - i);
 			if (len)
 				buf_put(b, p + i, len);
 			else

@@ -14,6 +14,9 @@ uint64_t str_hash(const void *data, size_t n);
 /* Mixes b into a (for rendezvous hashing). */
 uint64_t str_mix(uint64_t a, uint64_t b);
 
+/* Length of the valid UTF-8 sequence (RFC 3629) that begins at s, of n > 0 bytes; 0: there is none. */
+size_t str_utf8(const char *s, size_t n);
+
 /* Appends as a JSON string with its quotes; bytes that are not UTF-8 become U+FFFD. */
 void str_put_json(struct buf *b, const char *s, size_t n);
 

@@ -316,52 +316,53 @@ static void unknown(const struct option_set *set, const struct kv *kv, const cha
 		errs_add(errs, kv->at, section, kv->key, "unknown option");
 }
 
-/* One declaration against all keys: numbering, how many, and whether a required one is there. */
-static size_t check_decl(const struct option_set *set, uint32_t index, const struct kv *kvs, size_t n,
-                         struct place section_at, const char *section, struct errs *errs)
+#define NO_DECL UINT32_MAX
+
+/* A LIST's or MAP's item: false, with an error, where its key is not as it should be. */
+static bool check_item(const struct option_decl *d, const struct kv *kv, const char *item, const char *section,
+                       struct errs *errs)
+{
+	if (item && (d->type == PROBED_TYPE_MAP || item_number(item)))
+		return true;
+	if (d->type == PROBED_TYPE_MAP)
+		errs_add(errs, kv->at, section, kv->key, "holds named values: write %s.NAME", d->name);
+	else if (item)
+		errs_add(errs, kv->at, section, kv->key, "expected a number after \"%s.\", counted from 1", d->name);
+	else
+		errs_add(errs, kv->at, section, kv->key, "is an ordered list: write %s.1, %s.2, ...", d->name, d->name);
+	return false;
+}
+
+/* One declaration against the keys that it owns: numbering, how many, and whether a required one is there. */
+static void check_decl(const struct option_set *set, uint32_t index, const struct kv *kvs, const uint32_t *owner, size_t n,
+                       struct place section_at, const char *section, struct errs *errs)
 {
 	const struct option_decl *d = &set->list[index];
-	size_t before = errs->errors, items = 0;
-	uint32_t highest = 0, at;
+	size_t skip = strlen(d->name) + 1, items = 0;
+	uint32_t highest = 0;
 	const struct kv *last = NULL;
-	const char *item;
 	for (size_t i = 0; i < n; i++) {
-		if (option_for_key(set, kvs[i].key, &at, &item) != d)
+		if (owner[i] != index)
 			continue;
-		if (!is_many(d)) {
-			items++;
-			continue;
-		}
-		if (!item) {
-			errs_add(errs, kvs[i].at, section, kvs[i].key, d->type == PROBED_TYPE_LIST ?
-			         "is an ordered list: write %s.1, %s.2, ..." : "holds named values: write %s.NAME (%s.first, ...)",
-			         d->name, d->name);
-			return errs->errors - before;
-		}
 		items++;
-		if (d->type != PROBED_TYPE_LIST)
-			continue;
-		uint32_t number = item_number(item);
-		if (!number) {
-			errs_add(errs, kvs[i].at, section, kvs[i].key, "expected a number after %s., counted from 1", d->name);
-			return errs->errors - before;
-		}
-		if (number > highest) {
+		uint32_t number = d->type == PROBED_TYPE_LIST ? item_number(kvs[i].key + skip) : 0;
+		if (!last || number > highest) {
 			highest = number;
 			last = &kvs[i];
 		}
 	}
-	if (d->type == PROBED_TYPE_LIST && highest > items)
-		errs_add(errs, last->at, section, last->key, "the list has a gap: %zu of %s.1 to %s.%" PRIu32 " %s there",
-		         items, d->name, d->name, highest, items == 1 ? "is" : "are");
-	if ((d->flags & PROBED_OPTION_REQUIRED) && !items)
-		errs_add(errs, section_at, section, d->name, "is required, and missing%s%s%s", d->help && *d->help ? " (" : "",
-		         d->help ? d->help : "", d->help && *d->help ? ")" : "");
-	else if (is_many(d) && items && !in_range(d, (double)items))
-		errs_add(errs, section_at, section, d->name, "has %zu entries: expected %s %" PRId64, items,
-		         items < (size_t)(d->min > 0 ? d->min : 0) ? "at least" : "at most",
-		         items < (size_t)(d->min > 0 ? d->min : 0) ? d->min : d->max);
-	return errs->errors - before;
+	if (highest > items)
+		errs_add(errs, last->at, section, last->key, "the list has a gap: of %s.1 to %s.%" PRIu32 " only %zu %s there",
+		         d->name, d->name, highest, items, items == 1 ? "is" : "are");
+	if (!items && (d->flags & PROBED_OPTION_REQUIRED)) {
+		bool help = d->help && *d->help;
+		errs_add(errs, section_at, section, d->name, "is required, and missing%s%s%s", help ? " (" : "",
+		         help ? d->help : "", help ? ")" : "");
+	} else if (items && is_many(d) && !in_range(d, (double)items)) {
+		bool few = (int64_t)items < d->min;
+		errs_add(errs, last->at, section, d->name, "has %zu entries: expected at %s %" PRId64, items,
+		         few ? "least" : "most", few ? d->min : d->max);
+	}
 }
 
 size_t options_check(const struct option_set *set, const struct kv *kvs, size_t n, struct place section_at,
@@ -370,16 +371,21 @@ size_t options_check(const struct option_set *set, const struct kv *kvs, size_t 
 	size_t before = errs->errors;
 	char error[600];
 	const char *item;
+	uint32_t few[64];
+	CLEANUP_FREE uint32_t *many = n > ARRAY_LEN(few) ? xcalloc(n, sizeof *many) : NULL;
+	uint32_t *owner = many ? many : few;
 	for (size_t i = 0; i < n; i++) {
-		const struct option_decl *d = option_for_key(set, kvs[i].key, NULL, &item);
+		const struct option_decl *d = option_for_key(set, kvs[i].key, &owner[i], &item);
 		if (!d)
 			unknown(set, &kvs[i], section, known, n_known, errs);
 		else if (option_parse(d, kvs[i].value, NULL, error, sizeof error))
 			errs_add(errs, kvs[i].at, section, kvs[i].key, "%s", error);
+		if (!d || (is_many(d) && !check_item(d, &kvs[i], item, section, errs)))
+			owner[i] = NO_DECL;
 	}
 	for (uint32_t i = 0; i < set->n; i++)
 		if (is_many(&set->list[i]) || (set->list[i].flags & PROBED_OPTION_REQUIRED))
-			check_decl(set, i, kvs, n, section_at, section, errs);
+			check_decl(set, i, kvs, owner, n, section_at, section, errs);
 	return errs->errors - before;
 }
 

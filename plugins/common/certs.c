@@ -666,7 +666,7 @@ const char *certs_error(const struct certs_peer *peer, char *out, size_t size)
 	int code = ERR_GET_REASON(ERR_peek_last_error());
 	bool plain = ERR_GET_LIB(ERR_peek_last_error()) == ERR_LIB_SSL && code == SSL_R_WRONG_VERSION_NUMBER;
 	const char *text = openssl_reason();
-	snprintf(out, size, "TLS handshake failed: %s%s", text,
+	snprintf(out, size, "TLS failed: %s%s", text,
 	         plain ? " (does the server speak TLS on this port?)" : "");
 	return out;
 }

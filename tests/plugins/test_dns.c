@@ -9,7 +9,7 @@
 #include <string.h>
 #include <cmocka.h>
 
-#include "../fakehost/fakehost.h"
+#include "fakehost/fakehost.h"
 #include "child.h"
 #include "dns_faults.h"
 
