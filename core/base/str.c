@@ -106,7 +106,7 @@ const char *str_nearest(const char *word, const char *const *candidates, size_t 
 		if (m > WORD_MAX)
 			continue;
 		unsigned d = distance(word, len, candidates[i], m);
-		if (d < least) {
+		if (d < least && d < (len > m ? len : m)) {
 			least = d;
 			best = candidates[i];
 		}
