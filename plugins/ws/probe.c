@@ -16,8 +16,8 @@
 
 static void stop_watching(struct ws_probe *p)
 {
-	if (ev_is_active(&p->connected))
-		ev_io_stop(p->worker->loop, &p->connected);
+	if (ev_is_active(&p->first))
+		ev_io_stop(p->worker->loop, &p->first);
 	if (p->waiting)
 		LIST_REMOVE(p, link);
 	p->waiting = 0;
@@ -123,20 +123,61 @@ static void connect_any(struct ws_probe *p)
 	}
 }
 
-static void on_connected(struct ev_loop *loop, ev_io *w, int events)
+static void kill_wsi(struct ws_probe *p)
+{
+	lws_set_timeout(let_go_of_wsi(p), PENDING_TIMEOUT_USER_REASON_BASE, LWS_TO_KILL_SYNC);
+}
+
+static void watch(struct ws_probe *p, int fd, int events, void (*fn)(struct ev_loop *loop, ev_io *w, int events))
+{
+	ev_io_init(&p->first, fn, fd, events);
+	ev_set_priority(&p->first, EV_MAXPRI);
+	p->first.data = p;
+	ev_io_start(p->worker->loop, &p->first);
+}
+
+static struct ws_probe *watched(struct ev_loop *loop, ev_io *w)
 {
 	struct ws_probe *p = w->data;
-	int error = 0;
-	socklen_t size = sizeof error;
-	(void)events;
 	if (p->magic != WS_PROBE_MAGIC)
 		abort();
 	ev_io_stop(loop, w);
 	ws_host->attribute(p->probe);
-	getsockopt(w->fd, SOL_SOCKET, SO_ERROR, &error, &size);
-	if (!error)
+	return p;
+}
+
+/* libwebsockets would wait for a header's end for ever. */
+static void on_answer(struct ev_loop *loop, ev_io *w, int events)
+{
+	static const char http[] = "HTTP/1.";
+	char start[sizeof http - 1];
+	struct ws_probe *p = watched(loop, w);
+	(void)events;
+	ssize_t n = recv(w->fd, start, sizeof start, MSG_PEEK | MSG_DONTWAIT);
+	if (p->stage != STAGE_HANDSHAKE || n <= 0 || !memcmp(start, http, (size_t)n))
 		return;
-	lws_set_timeout(let_go_of_wsi(p), PENDING_TIMEOUT_USER_REASON_BASE, LWS_TO_KILL_SYNC);
+	kill_wsi(p);
+	ws_end(p, PROBED_ERROR, PROBED_REASON_PROTOCOL, "the answer to the handshake is not HTTP");
+}
+
+static void connected(struct ws_probe *p, int fd)
+{
+	if (!p->target->url.tls)
+		watch(p, fd, EV_READ, on_answer);
+}
+
+static void on_connected(struct ev_loop *loop, ev_io *w, int events)
+{
+	int error = 0;
+	socklen_t size = sizeof error;
+	struct ws_probe *p = watched(loop, w);
+	(void)events;
+	getsockopt(w->fd, SOL_SOCKET, SO_ERROR, &error, &size);
+	if (!error) {
+		connected(p, w->fd);
+		return;
+	}
+	kill_wsi(p);
 	if (p->addr + 1 < p->n_addrs) {
 		p->addr++;
 		connect_any(p);
@@ -152,12 +193,10 @@ static void on_connected(struct ev_loop *loop, ev_io *w, int events)
 static void watch_connecting(struct ws_probe *p)
 {
 	int fd = lws_get_socket_fd(p->wsi);
-	if (p->stage != STAGE_CONNECT || fd < 0)
-		return;
-	ev_io_init(&p->connected, on_connected, fd, EV_WRITE);
-	ev_set_priority(&p->connected, EV_MAXPRI);
-	p->connected.data = p;
-	ev_io_start(p->worker->loop, &p->connected);
+	if (p->stage == STAGE_CONNECT && fd >= 0)
+		watch(p, fd, EV_WRITE, on_connected);
+	else if (p->stage == STAGE_HANDSHAKE && fd >= 0)
+		connected(p, fd);
 }
 
 /* 0: under way (or the probe is over), else an errno. */

@@ -226,7 +226,7 @@ static void waiting_for(const struct ws_probe *p, char *out, size_t size)
 	else if (p->met < s->n_receive)
 		snprintf(out, size, "before message %u came", p->met + 1);
 	else
-		snprintf(out, size, "before %s", p->target->ping ? "the pong" : "the close");
+		snprintf(out, size, "before %s", p->target->ping && !p->ponged ? "the pong" : "the close");
 }
 
 /* A server that finds fault with what we sent, or with us. */
@@ -235,20 +235,26 @@ static int is_complaint(int code)
 	return code == 1002 || code == 1003 || (code >= 1007 && code <= 1011);
 }
 
+static int all_done(const struct ws_probe *p)
+{
+	const struct script *s = &p->target->script;
+	return p->sent == s->n_send && p->met == s->n_receive && (!p->target->ping || p->ponged);
+}
+
 static int peer_closes(struct ws_probe *p, const uint8_t *data, size_t len)
 {
 	char when[64];
+	p->close_code = LWS_CLOSE_STATUS_NO_STATUS;
 	if (len >= 2) {
 		p->close_code = data[0] << 8 | data[1];
 		size_t n = len - 2 < sizeof p->close_reason - 1 ? len - 2 : sizeof p->close_reason - 1;
 		memcpy(p->close_reason, data + 2, n);
 		p->close_reason[n] = '\0';
-	} else {
-		p->close_code = LWS_CLOSE_STATUS_NO_STATUS;
 	}
-	if (p->stage == STAGE_CLOSE) {
-		ws_end(p, PROBED_OK, PROBED_REASON_NONE, "%s", "");
-		return -1;
+	if (all_done(p) && !is_complaint(p->close_code)) {
+		/* it was first; libwebsockets returns the close, and then the connection ends */
+		p->stage = STAGE_CLOSE;
+		return 0;
 	}
 	waiting_for(p, when, sizeof when);
 	ws_end(p, PROBED_ERROR, is_complaint(p->close_code) ? PROBED_REASON_PROTOCOL : PROBED_REASON_RESET,
@@ -269,7 +275,8 @@ static void closed(struct ws_probe *p, struct lws *wsi)
 {
 	char when[64];
 	if (p->stage == STAGE_CLOSE) {
-		p->close_code = p->target->close_code;
+		if (!p->close_code)
+			p->close_code = p->target->close_code;
 		ws_end(p, PROBED_OK, PROBED_REASON_NONE, "%s", "");
 		return;
 	}

@@ -101,7 +101,7 @@ struct ws_probe {
 	struct probed_probe *probe;
 	struct probed_lookup *lookup;
 	struct lws *wsi;
-	ev_io connected;
+	ev_io first; /* looks at the socket before libwebsockets does */
 	int waiting; /* `probes` has it */
 	LIST_ENTRY(ws_probe) link;
 	struct certs_peer peer;

@@ -461,7 +461,7 @@ static struct fakehost_probe *against(server_fn fn, const char *arg)
 static void answers_that_are_no_handshake(void **state)
 {
 	(void)state;
-	expect_error(against(serve_instead, "220 mail.test ESMTP\r\n\r\n"), PROBED_REASON_PROTOCOL, "");
+	expect_error(against(serve_instead, "220 mail.test ESMTP\r\n"), PROBED_REASON_PROTOCOL, "not HTTP");
 	expect_error(against(serve_instead, "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"), PROBED_REASON_PROTOCOL, "HTTP 200");
 	expect_error(against(serve_instead, "HTTP/1.1 101 Switching Protocols\r\n\r\n"), PROBED_REASON_PROTOCOL,
 	             "answer is wrong: ");
@@ -603,7 +603,7 @@ static void bad_options_are_refused(void **state)
 	assert_refused("send.1", "text \"\\q\"", "after the backslash");
 	assert_refused("send.1", "binary 0", "hexadecimal digits");
 	assert_refused("send.1", "binary xx", "hexadecimal digits");
-	assert_refused("receive.2", "pong", "receive.2: \"pong\": expected equals \"text\", matches /pattern/, binary HEX or any");
+	assert_refused("receive.1", "pong", "receive.1: \"pong\": expected equals \"text\", matches /pattern/, binary HEX or any");
 	assert_refused("receive.1", "matches abc", "matches /pattern/");
 	assert_refused("receive.1", "matches /(/", "missing closing parenthesis");
 	assert_refused("receive.1", "matches /a/x", "only the flags i, m and s");
