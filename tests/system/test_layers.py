@@ -11,7 +11,10 @@ import sys
 import tempfile
 
 sys.dont_write_bytecode = True
-from harness import BUILD, SRC, run  # noqa: E402
+import harness  # noqa: E402
+from harness import BUILD, run  # noqa: E402
+
+SRC = os.path.realpath(harness.SRC)
 
 PURE = ("plan", "judge", "watch", "measure")
 IMPURE = ("clock_now_ns clock_wall_ns clock_gettime gettimeofday time nanosleep usleep sleep socket connect send sendto recv open "
