@@ -223,8 +223,10 @@ static void check_probe(struct subject *s)
 	bool timely = t.probe.ended;
 	trial_cancel(s, &t);
 	settle();
-	snprintf(remark, sizeof remark, "%s%s%s%s", timely ? outcome_name(t.probe.outcome) : "cancelled at its deadline",
-	         timely && *t.probe.message ? ": " : "", t.probe.message, t.probe.completed_in_start ? ", inside of start()" : "");
+	snprintf(remark, sizeof remark, "%s%s%s%s",
+		 timely ? outcome_name(t.probe.outcome) : "cancelled at its deadline",
+		 timely && *t.probe.message ? ": " : "", t.probe.message,
+		 t.probe.completed_in_start ? ", inside of start()" : "");
 	trial_end(s, &t);
 	pass(remark);
 }
@@ -360,7 +362,8 @@ static void check_blocking(struct subject *s)
 		else if (!memchr(v.message, 0, sizeof v.message))
 			end('f', "its message does not end");
 		else
-			snprintf(remark, sizeof remark, "%s%s%s", outcome_name(v.outcome), *v.message ? ": " : "", v.message);
+			snprintf(remark, sizeof remark, "%s%s%s", outcome_name(v.outcome), *v.message ? ": " : "",
+				 v.message);
 	}
 	compare(before, 1);
 	pass(remark);
@@ -437,8 +440,11 @@ static void check_sink(const struct probed_sink *k, const struct part_table *tab
 		end('s', "%s", error);
 		return;
 	}
-	struct probed_sink_args args = { .size = sizeof args, .name = "check", .options = options.values, .n_options = options.n,
-		                         .option_stride = sizeof *options.values };
+	struct probed_sink_args args = { .size = sizeof args,
+					 .name = "check",
+					 .options = options.values,
+					 .n_options = options.n,
+					 .option_stride = sizeof *options.values };
 	struct check_counts before = check_host_counts();
 	if (k->open(&args, 1, &sink, error, sizeof error))
 		end('s', "does not take the options that were made up for it: %s", error);
@@ -457,8 +463,11 @@ static void check_service(const struct probed_service *k, const struct part_tabl
 		end('s', "%s", error);
 		return;
 	}
-	struct probed_service_args args = { .size = sizeof args, .name = "check", .options = options.values, .n_options = options.n,
-		                            .option_stride = sizeof *options.values };
+	struct probed_service_args args = { .size = sizeof args,
+					    .name = "check",
+					    .options = options.values,
+					    .n_options = options.n,
+					    .option_stride = sizeof *options.values };
 	struct check_counts before = check_host_counts();
 	if (k->start(&args, 1, &service, error, sizeof error))
 		end('s', "does not take the options that were made up for it: %s", error);
@@ -479,8 +488,8 @@ void check_run(const char *path, FILE *to)
 		check_host_end();
 		return;
 	}
-	snprintf(error, sizeof error, "%s %s, built for ABI %u.%u", l->table->name, l->table->version, l->table->abi_major,
-	         l->table->abi_minor);
+	snprintf(error, sizeof error, "%s %s, built for ABI %u.%u", l->table->name, l->table->version,
+		 l->table->abi_major, l->table->abi_minor);
 	pass(error);
 	for (uint32_t i = 0; i < l->entry.n_drivers; i++)
 		check_driver(&l->drivers[i], &l->table->drivers[i]);
