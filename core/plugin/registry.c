@@ -69,7 +69,8 @@ const struct driver_table *registry_driver(const struct registry *r, const char 
 	return NULL;
 }
 
-const struct driver_table *registry_scheme(const struct registry *r, const char *scheme, const struct scheme_decl **decl)
+const struct driver_table *registry_scheme(const struct registry *r, const char *scheme,
+					   const struct scheme_decl **decl)
 {
 	for (uint32_t i = 0; i < r->n_drivers; i++) {
 		const struct driver_table *d = r->drivers[i];
