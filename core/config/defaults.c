@@ -124,10 +124,6 @@ static bool check_default(struct builder *b, const struct section *s, const stru
 		errs_add(b->errs, kv->at, s->title, kv->key, "belongs to a target");
 		return false;
 	}
-	if (row_present(kv->value)) {
-		errs_add(b->errs, kv->at, s->title, kv->key, "${row...} belongs to a target with targets_from");
-		return false;
-	}
 	if (core && index == CORE_DRIVER && !registry_driver(b->registry, kv->value)) {
 		driver_unknown(b, kv->at, s->title, kv->value);
 		return false;

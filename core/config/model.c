@@ -90,9 +90,6 @@ static void read_part(struct builder *b, const struct section *s, bool sink, str
 			                            .value = arena_str(arena, s->entries[i].value),
 			                            .at = place_keep(b, s->entries[i].at) };
 	size_t wrong = options_check(&table->options, kvs, count, s->at, s->title, known, ARRAY_LEN(known), b->errs);
-	for (uint32_t i = 0; i < count; i++)
-		if (row_present(kvs[i].value) && ++wrong)
-			errs_add(b->errs, kvs[i].at, s->title, kvs[i].key, "${row...} belongs to a target with targets_from");
 	if (wrong)
 		return;
 	struct part *p = &out[(*n)++];
@@ -177,7 +174,6 @@ static void sort_targets(struct builder *b)
 struct model *model_build(const struct config *c, struct registry *registry, struct errs *errs)
 {
 	CHECK_MAGIC(c, CONFIG_MAGIC);
-	size_t before = errs->errors;
 	struct model *m = xnew(struct model);
 	m->magic = MODEL_MAGIC;
 	m->refs = 1;
@@ -195,7 +191,7 @@ struct model *model_build(const struct config *c, struct registry *registry, str
 	free(b.driver_defaults);
 	free(b.defaults.list);
 	checked_free(b.checked);
-	if (errs->errors == before)
+	if (!errs->errors)
 		return m;
 	model_unref(m);
 	return NULL;

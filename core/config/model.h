@@ -94,7 +94,7 @@ struct model {
 	struct model_arena *arena;
 };
 
-/* NULL where there was any error. */
+/* NULL where there was any error, be it one that errs held before. */
 struct model *model_build(const struct config *c, struct registry *registry, struct errs *errs);
 struct model *model_ref(struct model *m);
 void model_unref(struct model *m);

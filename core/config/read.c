@@ -120,6 +120,25 @@ static const char *add_file(struct reader *r, const char *file, const char *path
 	return c->files[c->n_files++];
 }
 
+/* ${row.COLUMN} is for values of a target set, but for those that make it one. */
+static void refuse_rows(struct section *s, struct errs *errs)
+{
+	bool set = !strcmp(s->kind, "target") && section_find(s, "targets_from");
+	size_t kept = 0;
+	for (size_t i = 0; i < s->n; i++) {
+		struct entry *e = &s->entries[i];
+		if (!row_present(e->value) || (set && !key_of_section(e->key))) {
+			s->entries[kept++] = *e;
+			continue;
+		}
+		errs_add(errs, e->at, s->title, e->key, set ? "is the same for all rows: ${row...} can't be in it" :
+		         "${row...} needs rows: it belongs to a target with targets_from = FILE");
+		free(e->key);
+		free(e->value);
+	}
+	s->n = kept;
+}
+
 static void read_text(struct reader *r, struct inclusion *me, const char *text, size_t len)
 {
 	size_t n;
@@ -127,6 +146,7 @@ static void read_text(struct reader *r, struct inclusion *me, const char *text, 
 	for (size_t i = 0; i < n; i++) {
 		ini_read(list[i], r->errs);
 		section_substitute(list[i], r->errs);
+		refuse_rows(list[i], r->errs);
 	}
 	CLEANUP_FREE char *what = NULL;
 	struct place at = { 0 };

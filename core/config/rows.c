@@ -5,11 +5,9 @@
  */
 #include "config/build.h"
 
-#include <ctype.h>
 #include <errno.h>
 #include <jansson.h>
 #include <string.h>
-#include <strings.h>
 
 #include "base/buf.h"
 #include "base/mem.h"
@@ -54,11 +52,6 @@ static struct column *add_column(struct rows *r, const char *name, const char *v
 	return &r->columns[r->n++];
 }
 
-static bool belongs_to_section(const char *key)
-{
-	return !strcasecmp(key, "driver") || !strcasecmp(key, "targets_from") || !strcasecmp(key, "key_column");
-}
-
 /* The template's keys with the row's values in them, and the row's own over them. False, with an error. */
 static bool fill_row(struct rows *r, const char *title, struct place at)
 {
@@ -67,7 +60,7 @@ static bool fill_row(struct rows *r, const char *title, struct place at)
 	r->now.n = 0;
 	for (size_t i = 0; i < r->all->n; i++) {
 		struct kv kv = r->all->list[i];
-		if (belongs_to_section(kv.key))
+		if (key_of_section(kv.key))
 			continue;
 		if (row_present(kv.value)) {
 			CLEANUP_FREE char *text = row_substitute(kv.value, value_of, r, missing, sizeof missing);
@@ -128,7 +121,7 @@ static const char *key_for_column(const struct rows *r, const char *name)
 {
 	const char *item;
 	const struct option_decl *core = option_for_key(&core_keys, name, NULL, &item);
-	if (belongs_to_section(name))
+	if (key_of_section(name))
 		return NULL;
 	if (core ? core->type != PROBED_TYPE_MAP || item : option_for_key(&r->driver->options, name, NULL, &item) != NULL)
 		return arena_str(r->b->model->arena, name);
@@ -172,7 +165,7 @@ static long read_header(struct rows *r, const struct csv *csv)
 			if (!strcmp(r->columns[k].name, name))
 				errs_add(r->b->errs, at, r->section->title, NULL, "two columns are named \"%.80s\"", name);
 		const char *fills = key_for_column(r, name);
-		if (belongs_to_section(name))
+		if (key_of_section(name))
 			errs_add(r->b->errs, at, r->section->title, NULL, "column \"%s\": belongs to the section, not to its rows",
 			         name);
 		else if (!fills && (long)i != key && !is_asked_for(r, name))

@@ -57,6 +57,9 @@ bool name_valid(const char *s);
 /* As name_valid(), and what rows of target sets and URLs need besides: / : @ % + ~ ? = & , */
 bool target_name_valid(const char *s);
 
+/* Is it a key that a target set's section has, and its rows can't: driver, targets_from, key_column? */
+bool key_of_section(const char *key);
+
 /* lines.c: the sections of one text, not yet merged. `file` must outlive them. */
 struct section **scan_text(const char *file, const char *text, size_t len, size_t *n, struct errs *errs);
 

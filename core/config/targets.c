@@ -144,12 +144,18 @@ static bool expand_url(struct builder *b, struct parted *p, const struct driver_
 		errs_add(b->errs, url.at, p->title, "url", "%s", error);
 		return false;
 	}
-	size_t at = (size_t)(found - p->options.list);
-	memmove(&p->options.list[at], &p->options.list[at + 1], (--p->options.n - at) * sizeof(struct kv));
-	for (size_t i = 0; i < n; i++)
-		if (!kvs_find(&p->options, filled[i].key))
-			kvs_add(&p->options, arena_str(b->model->arena, filled[i].key),
-			        arena_str(b->model->arena, filled[i].value), url.at);
+	struct kvs options = { 0 };
+	for (size_t i = 0; i < p->options.n; i++) {
+		const struct kv *kv = &p->options.list[i];
+		if (kv != found)
+			kvs_add(&options, kv->key, kv->value, kv->at);
+		for (size_t k = 0; k < n && kv == found; k++)
+			if (!strcmp(filled[k].key, "url") || !kvs_find(&p->options, filled[k].key))
+				kvs_add(&options, arena_str(b->model->arena, filled[k].key),
+				        arena_str(b->model->arena, filled[k].value), url.at);
+	}
+	free(p->options.list);
+	p->options = options;
 	free(filled);
 	return true;
 }
@@ -319,11 +325,6 @@ static void read_target(struct builder *b, const struct section *s)
 		errs_add(b->errs, s->at, s->title, NULL, "a target needs a name: [target NAME]");
 		return;
 	}
-	for (size_t i = 0; i < s->n && !set; i++)
-		if (row_present(s->entries[i].value)) {
-			errs_add(b->errs, s->entries[i].at, s->title, s->entries[i].key, "${row...} needs rows: targets_from = FILE");
-			driver = NULL;
-		}
 	if (!driver)
 		return;
 	gather(b, s, driver, &all);

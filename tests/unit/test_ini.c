@@ -224,7 +224,7 @@ static void variables_and_files_are_put_in(void **state)
 	setenv("PROBED_TEST_A", "a;\"b\" # c", 1);
 	setenv("PROBED_TEST_EMPTY", "", 1);
 	CLEANUP_FREE char *text = xasprintf("[target t]\na = <${PROBED_TEST_A}>\nb = ${PROBED_TEST_EMPTY}\nc = ${PROBED_NO:-d e}"
-	                                    "\nd = ${PROBED_NO:-}\ne = Bearer ${file:%s}\nf = ${row.x}\n", path);
+	                                    "\nd = ${PROBED_NO:-}\ne = Bearer ${file:%s}\nf = ${row.x}\ntargets_from = x\n", path);
 	assert_value(text, "a", "<a;\"b\" # c>");
 	assert_value(text, "b", "");
 	assert_value(text, "c", "d e");

@@ -221,7 +221,8 @@ static void every_error_has_its_place(void **state)
 		                                         "compared with the string \"x\"\n" },
 		{ TARGET "body = {{nope}}\n", "a.ini:4: [target t] body: column 3: unknown name inside {{ }} \"nope\" (did you mean "
 		                              "\"now\"?)\n" },
-		{ TARGET "method = ${row.x}\n", "a.ini:4: [target t] method: ${row...} needs rows: targets_from = FILE\n" },
+		{ TARGET "method = ${row.x}\n", "a.ini:4: [target t] method: ${row...} needs rows: it belongs to a target with "
+		                              "targets_from = FILE\n" },
 		{ TARGET "max_redirects = 99\nfollow = 3\n", "a.ini:4: [target t] max_redirects: expected 0 to 50, not \"99\"\n"
 		                                             "a.ini:5: [target t] follow: expected yes or no, not \"3\"\n" },
 		{ "[target t]\ndriver = web\n", "a.ini:1: [target t] url: is required, and missing (what to fetch)\n" },
@@ -256,6 +257,9 @@ static void every_error_has_its_place(void **state)
 		{ "[defaults]\ndriver = wep\ntargets_from = x\n",
 		  "a.ini:2: [defaults] unknown driver \"wep\" (did you mean \"web\"?); " LIST_PLUGINS
 		  "a.ini:3: [defaults] targets_from: belongs to a target\n" },
+		{ "[target t]\ndriver = ${row.x}\ntargets_from = h.csv\n",
+		  "a.ini:2: [target t] driver: is the same for all rows: ${row...} can't be in it\n"
+		  "a.ini:1: [target t] driver: is required, and missing (a url would do as well); " LIST_PLUGINS },
 		{ "[sink a]\npath = /x\n", "a.ini:1: [sink a] driver: is required, and missing; " LIST_PLUGINS },
 		{ "[sink a]\ndriver = line\n",
 		  "a.ini:2: [sink a] driver: unknown sink \"line\" (did you mean \"lines\"?); " LIST_PLUGINS },
