@@ -32,6 +32,8 @@ struct regex *regex_compile(const char *pattern, size_t len, uint32_t flags, cha
 		options |= PCRE2_DOTALL;
 	if (flags & REGEX_ANCHORED)
 		options |= PCRE2_ANCHORED | PCRE2_ENDANCHORED;
+	if (flags & REGEX_END_ONLY)
+		options |= PCRE2_DOLLAR_ENDONLY;
 	int code;
 	PCRE2_SIZE offset;
 	pcre2_code *c = pcre2_compile((PCRE2_SPTR)pattern, len, options, &code, &offset, NULL);
@@ -113,4 +115,3 @@ int regex_check_replacement(const char *with, size_t len, char *error, size_t si
 	regex_free(empty);
 	return rc;
 }
-

@@ -17,7 +17,8 @@ enum {
 	REGEX_ICASE = 1u << 0,
 	REGEX_MULTILINE = 1u << 1, /* ^ and $ at each line */
 	REGEX_DOTALL = 1u << 2,    /* . is a newline too */
-	REGEX_ANCHORED = 1u << 3   /* the whole subject */
+	REGEX_ANCHORED = 1u << 3,  /* the whole subject */
+	REGEX_END_ONLY = 1u << 4   /* $ is the very end, not before a last newline */
 };
 
 /* NULL with a line in `error` and the offset of the fault in *at (may be NULL). */

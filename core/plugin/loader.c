@@ -178,6 +178,26 @@ static void loaded_free(struct loaded_plugin *l)
 	free(l);
 }
 
+/* A refused plugin keeps its name and versions; its tables may be half read. */
+static struct plugin_table *refused_table(struct plugin_table *t, const char *why)
+{
+	struct plugin_table *r = xnew(struct plugin_table);
+	*r = (struct plugin_table){
+		.path = t->path,
+		.name = t->name,
+		.version = t->version,
+		.summary = t->summary,
+		.why = xstrdup(why),
+		.state = PLUGIN_REFUSED,
+		.abi_major = t->abi_major,
+		.abi_minor = t->abi_minor,
+		.need_minor = t->need_minor,
+	};
+	t->path = t->name = t->version = t->summary = NULL;
+	plugin_table_free(t);
+	return r;
+}
+
 /* A refused one has table->why. */
 static struct loaded_plugin *loaded_new(const char *path)
 {
@@ -187,10 +207,8 @@ static struct loaded_plugin *loaded_new(const char *path)
 	l->path = xstrdup(path);
 	l->table = xnew(struct plugin_table);
 	l->table->path = xstrdup(path);
-	if (accept_object(l, error, sizeof error)) {
-		l->table->state = PLUGIN_REFUSED;
-		l->table->why = xstrdup(error);
-	}
+	if (accept_object(l, error, sizeof error))
+		l->table = refused_table(l->table, error);
 	return l;
 }
 
@@ -304,7 +322,5 @@ void loader_close_all(void)
 			l->entry.unload();
 		loaded_free(l);
 	}
-	if (ltdl_ready)
-		lt_dlexit();
-	ltdl_ready = false;
+	/* no lt_dlexit(): it forgets resident modules without freeing what it knows of them */
 }

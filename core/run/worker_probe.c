@@ -1,0 +1,450 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * worker_probe.c - probes from dispatch to result: due time, room in the driver, deadline, cancel, report.
+ *
+ * A probe that has ended is reaped at the end of the turn, when no plugin is on the stack any more: only then its
+ * memory is used again, its target may be freed, and whoever waits for its place starts.
+ */
+#include "run/worker_state.h"
+
+#include <stddef.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/mem.h"
+#include "base/unit.h"
+
+#define SLAB_FIRST 64
+#define QUARANTINE 256 /* ended probes that are not used again yet */
+#define PATIENCE_NS NS_PER_MS /* a deadline that finds a plugin on the stack looks again after */
+
+/* --- memory ------------------------------------------------------------------------------------------ */
+
+static struct probed_probe *probe_get(struct worker *w)
+{
+	struct probed_probe *p = TAILQ_FIRST(&w->spare);
+	if (!p) {
+		uint32_t k = atomic_load(&w->n_slabs);
+		if (k == SLABS)
+			panic("more probes than slots");
+		struct slab *s = &w->slabs[k];
+		s->n = (size_t)SLAB_FIRST << k;
+		s->first = xcalloc(s->n, sizeof *s->first);
+		for (size_t i = 0; i < s->n; i++) {
+			pthread_mutex_init(&s->first[i].lock, NULL);
+			TAILQ_INSERT_TAIL(&w->spare, &s->first[i], entry);
+		}
+		atomic_store(&w->n_slabs, k + 1);
+		p = TAILQ_FIRST(&w->spare);
+	}
+	TAILQ_REMOVE(&w->spare, p, entry);
+	return p;
+}
+
+bool probe_known(const struct worker *w, const struct probed_probe *p)
+{
+	uint32_t n = atomic_load(&w->n_slabs);
+	for (uint32_t k = 0; k < n; k++) {
+		uintptr_t at = (uintptr_t)p - (uintptr_t)w->slabs[k].first;
+		if (at < w->slabs[k].n * sizeof *p)
+			return at % sizeof *p == 0;
+	}
+	return false;
+}
+
+static void *mem_get(struct drv *d)
+{
+	size_t size = d->impl->probe_size;
+	if (!size)
+		return NULL;
+	void *mem = d->spare_mem;
+	if (!mem)
+		return xcalloc(1, size > sizeof(void *) ? size : sizeof(void *));
+	memcpy(&d->spare_mem, mem, sizeof(void *));
+	return memset(mem, 0, size);
+}
+
+static void mem_put(struct drv *d, void *mem)
+{
+	if (!mem)
+		return;
+	memcpy(mem, &d->spare_mem, sizeof(void *));
+	d->spare_mem = mem;
+}
+
+void probe_lock(struct probed_probe *p)
+{
+	if (p->drv->blocking)
+		pthread_mutex_lock(&p->lock);
+}
+
+void probe_unlock(struct probed_probe *p)
+{
+	if (p->drv->blocking)
+		pthread_mutex_unlock(&p->lock);
+}
+
+static struct host_call call_of(const struct probed_probe *p)
+{
+	return (struct host_call){ p->drv->number, p->slot, p->seq };
+}
+
+/* --- the page ---------------------------------------------------------------------------------------- */
+
+static void mark_started(struct worker *w, uint32_t slot)
+{
+	atomic_fetch_or_explicit(&w->page->started[slot / 64], UINT64_C(1) << (slot % 64), memory_order_release);
+}
+
+/* The bit goes once the result is on its way, so that a crash in between is not taken for "never started". */
+static void mark_written_later(struct worker *w, uint32_t slot)
+{
+	xgrow(w->written, w->n_written, w->cap_written);
+	w->written[w->n_written++] = slot;
+	loop_later(w->loop, &w->reaping);
+}
+
+static void mark_written(struct worker *w)
+{
+	for (uint32_t i = 0; i < w->n_written; i++) {
+		uint32_t slot = w->written[i];
+		atomic_fetch_and_explicit(&w->page->started[slot / 64], ~(UINT64_C(1) << (slot % 64)), memory_order_release);
+	}
+	w->n_written = 0;
+}
+
+/* --- the end ----------------------------------------------------------------------------------------- */
+
+static void send_result(const struct probed_probe *p, const struct result *r, bool last)
+{
+	struct worker *w = p->drv->worker;
+	struct buf *b = channel_begin(w->channel, WIRE_RESULT);
+	buf_u32(b, p->slot);
+	buf_u32(b, p->target);
+	buf_u64(b, p->seq);
+	buf_u8(b, last);
+	result_encode(b, r);
+	channel_end(w->channel);
+	if (channel_full(w->channel))
+		channel_pause(w->channel, true);
+}
+
+void probe_phase_close(struct probed_probe *p, int64_t now_ns)
+{
+	if (p->phase < 0)
+		return;
+	int64_t *sum = &p->work->result.phase_ns[p->phase];
+	*sum = (*sum < 0 ? 0 : *sum) + (now_ns - p->phase_since_ns);
+	p->phase_since_ns = now_ns;
+}
+
+void probe_send_sub(struct probed_probe *p, struct result *r)
+{
+	probe_judge(p, r, true);
+	send_result(p, r, false);
+}
+
+/* The result leaves; the slot is free. */
+static void report(struct probed_probe *p, uint32_t outcome, uint32_t reason, const char *message, int64_t end_ns)
+{
+	struct worker *w = p->drv->worker;
+	struct result *r = &p->work->result;
+	for (uint32_t i = 0; i < p->work->n_subs; i++)
+		probe_send_sub(p, &p->work->subs[i]);
+	probe_phase_close(p, end_ns);
+	p->phase = -1;
+	r->sub = 0;
+	r->end_ns = end_ns;
+	r->outcome = outcome < PROBED_OUTCOMES ? (uint8_t)outcome : PROBED_ERROR;
+	r->reason = reason < PROBED_REASONS ? (uint8_t)reason : PROBED_REASON_OTHER;
+	if (outcome >= PROBED_OUTCOMES && !reason)
+		r->reason = PROBED_REASON_OTHER;
+	r->message = result_put_string(r, message, message ? strnlen(message, 1024) : 0);
+	probe_judge(p, r, false);
+	send_result(p, r, true);
+	loop_timer_stop(w->loop, &p->timer);
+	mark_written_later(w, p->slot);
+	w->slots[p->slot] = NULL;
+	w->inflight--;
+}
+
+static void reap_later(struct probed_probe *p)
+{
+	struct worker *w = p->drv->worker;
+	p->state = PROBE_ENDED;
+	TAILQ_INSERT_TAIL(&w->reap, p, entry);
+	loop_later(w->loop, &w->reaping);
+}
+
+void probe_end(struct probed_probe *p, uint32_t outcome, uint32_t reason, const char *message, int64_t end_ns)
+{
+	p->cancelled = false;
+	report(p, outcome, reason, message, end_ns);
+	reap_later(p);
+}
+
+void probe_release(struct probed_probe *p)
+{
+	reap_later(p);
+}
+
+/* Never was in its driver. */
+static void end_unstarted(struct probed_probe *p, uint32_t outcome, uint32_t reason, const char *message)
+{
+	int64_t now = clock_now_ns();
+	if (p->state == PROBE_QUEUED)
+		TAILQ_REMOVE(&p->drv->waiting, p, entry);
+	p->cancelled = true;
+	work_begin_result(p, &p->work->result, now, clock_wall_ns());
+	report(p, outcome, reason, message, now);
+	p->drv->running++; /* reaping takes it off */
+	reap_later(p);
+}
+
+void probe_stop(struct probed_probe *p, uint32_t outcome, uint32_t reason, const char *message)
+{
+	struct drv *d = p->drv;
+	if (p->state == PROBE_WAITING || p->state == PROBE_QUEUED) {
+		end_unstarted(p, outcome, reason, message);
+		return;
+	}
+	if (d->blocking) {
+		pthread_mutex_lock(&p->lock);
+		p->state = PROBE_ABANDONED;
+		p->cancelled = true;
+		pthread_mutex_unlock(&p->lock);
+		report(p, outcome, reason, message, clock_now_ns());
+		threads_abandon(d->worker, p);
+		return;
+	}
+	p->state = PROBE_CANCELLING;
+	p->cancelled = true;
+	if (d->impl->cancel) {
+		struct host_call before = host_enter(call_of(p));
+		d->impl->cancel(d->state, p, p->mem);
+		host_leave(before);
+	}
+	report(p, outcome, reason, message, clock_now_ns());
+	reap_later(p);
+}
+
+/* --- the beginning ----------------------------------------------------------------------------------- */
+
+static void run(struct probed_probe *p)
+{
+	struct drv *d = p->drv;
+	struct worker *w = d->worker;
+	int64_t now = clock_now_ns();
+	p->state = PROBE_RUNNING;
+	p->deadline_ns = now + p->timeout_ns;
+	p->mem = mem_get(d);
+	work_begin_result(p, &p->work->result, now, clock_wall_ns());
+	d->running++;
+	mark_started(w, p->slot);
+	loop_timer_set(w->loop, &p->timer, p->deadline_ns);
+	if (d->blocking) {
+		if (threads_give(w, p))
+			probe_end(p, PROBED_UNKNOWN, PROBED_REASON_OVERLOADED, "no thread can be had for a blocking driver", now);
+		return;
+	}
+	struct host_call before = host_enter(call_of(p));
+	d->impl->start(d->state, p->inst->target, NULL, p, p->mem);
+	host_leave(before);
+}
+
+static bool has_room(const struct drv *d)
+{
+	return (!d->impl->max_inflight || d->running < d->impl->max_inflight) && (!d->blocking || threads_free_one(d->worker));
+}
+
+static void begin(struct probed_probe *p)
+{
+	struct drv *d = p->drv;
+	if (has_room(d) && TAILQ_EMPTY(&d->waiting)) {
+		run(p);
+		return;
+	}
+	p->state = PROBE_QUEUED;
+	TAILQ_INSERT_TAIL(&d->waiting, p, entry);
+	loop_timer_set(d->worker->loop, &p->timer, p->due_ns + p->timeout_ns);
+}
+
+static void start_waiting(struct drv *d)
+{
+	struct probed_probe *p;
+	while ((p = TAILQ_FIRST(&d->waiting)) && has_room(d)) {
+		TAILQ_REMOVE(&d->waiting, p, entry);
+		run(p);
+	}
+}
+
+static void timed_out(struct probed_probe *p)
+{
+	char took[40], message[120];
+	struct drv *d = p->drv;
+	if (d->blocking)
+		threads_collect(d->worker); /* it may have ended just now */
+	if (p->state != PROBE_RUNNING)
+		return;
+	unit_format_duration(p->timeout_ns, took, sizeof took);
+	probe_lock(p);
+	int phase = p->phase;
+	probe_unlock(p);
+	snprintf(message, sizeof message, "timed out after %s%s%s", took, phase >= 0 ? " in " : "", phase >= 0 ? phase_name((uint32_t)phase) : "");
+	probe_stop(p, PROBED_ERROR, PROBED_REASON_TIMEOUT, message);
+}
+
+static void too_late(struct probed_probe *p)
+{
+	char message[200];
+	const struct drv *d = p->drv;
+	if (d->blocking && !threads_free_one(d->worker))
+		snprintf(message, sizeof message, "waited its whole timeout for one of the %u threads of blocking drivers", d->worker->threads.max);
+	else
+		snprintf(message, sizeof message, "waited its whole timeout for one of the %u places of driver %s", d->impl->max_inflight, d->table->name);
+	probe_stop(p, PROBED_UNKNOWN, PROBED_REASON_OVERLOADED, message);
+}
+
+static void on_timer(struct wheel_timer *t)
+{
+	struct probed_probe *p = (struct probed_probe *)((char *)t - offsetof(struct probed_probe, timer));
+	if (host_depth()) { /* a plugin runs the loop by itself: nothing of it is called from here */
+		loop_timer_set(p->drv->worker->loop, t, clock_now_ns() + PATIENCE_NS);
+		return;
+	}
+	if (p->state == PROBE_WAITING)
+		begin(p);
+	else if (p->state == PROBE_QUEUED)
+		too_late(p);
+	else if (p->state == PROBE_RUNNING)
+		timed_out(p);
+}
+
+/* A dispatch that can't become a probe is answered all the same. */
+static void refuse(struct worker *w, const struct wire_dispatch *d, const char *why)
+{
+	struct drv nobody = { .worker = w };
+	struct instance nothing = { .refs = 1 };
+	struct work *k = work_get(w);
+	struct probed_probe p = { .drv = &nobody, .inst = &nothing, .slot = d->slot, .target = d->target, .seq = d->seq, .due_ns = d->due_ns, .phase = -1, .work = k };
+	int64_t now = clock_now_ns();
+	work_begin_result(&p, &k->result, now, clock_wall_ns());
+	k->result.end_ns = now;
+	k->result.reason = PROBED_REASON_INTERNAL;
+	k->result.message = result_put_string(&k->result, why, strlen(why));
+	send_result(&p, &k->result, true);
+	work_put(w, k);
+}
+
+int probe_dispatch(struct worker *w, const struct wire_dispatch *d)
+{
+	if (d->slot >= WORKER_SLOTS || w->slots[d->slot])
+		return -1;
+	struct instance *inst = instance_find(w, d->target);
+	if (!inst) {
+		refuse(w, d, "the worker does not have this target");
+		return 0;
+	}
+	struct probed_probe *p = probe_get(w);
+	p->state = PROBE_WAITING;
+	p->cancelled = false;
+	p->phase = -1;
+	p->drv = inst->drv;
+	p->inst = inst;
+	inst->refs++;
+	p->slot = d->slot;
+	p->target = d->target;
+	p->seq = d->seq;
+	p->due_ns = d->due_ns;
+	p->timeout_ns = d->timeout_ns > 0 ? d->timeout_ns : inst->args.timeout_ns;
+	p->deadline_ns = p->due_ns + p->timeout_ns;
+	p->returned_ns = 0;
+	p->timer = (struct wheel_timer){ .fn = on_timer };
+	p->mem = NULL;
+	p->work = work_get(w);
+	w->slots[p->slot] = p;
+	w->inflight++;
+	if (p->due_ns <= clock_now_ns())
+		begin(p);
+	else
+		loop_timer_set(w->loop, &p->timer, p->due_ns);
+	return 0;
+}
+
+/* --- reaping ----------------------------------------------------------------------------------------- */
+
+static void reap(struct worker *w, struct probed_probe *p)
+{
+	struct drv *d = p->drv;
+	TAILQ_REMOVE(&w->reap, p, entry);
+	d->running--;
+	mem_put(d, p->mem);
+	p->mem = NULL;
+	work_put(w, p->work);
+	p->work = NULL;
+	instance_unref(w, p->inst);
+	p->inst = NULL;
+	TAILQ_INSERT_TAIL(&w->quarantine, p, entry);
+	if (++w->n_quarantine <= QUARANTINE)
+		return;
+	struct probed_probe *old = TAILQ_FIRST(&w->quarantine);
+	TAILQ_REMOVE(&w->quarantine, old, entry);
+	w->n_quarantine--;
+	old->state = PROBE_FREE;
+	TAILQ_INSERT_HEAD(&w->spare, old, entry);
+}
+
+static void on_reaping(struct loop_later *later)
+{
+	struct worker *w = (struct worker *)((char *)later - offsetof(struct worker, reaping));
+	CHECK_MAGIC(w, WORKER_MAGIC);
+	if (host_depth()) {
+		loop_later(w->loop, &w->reaping);
+		return;
+	}
+	mark_written(w);
+	for (struct probed_probe *p; (p = TAILQ_FIRST(&w->reap));)
+		reap(w, p);
+	for (uint32_t i = 0; i < w->n_drivers; i++)
+		start_waiting(&w->drivers[i]);
+	worker_settle(w);
+}
+
+void probes_cancel_all(struct worker *w)
+{
+	for (uint32_t i = 0; i < WORKER_SLOTS && w->inflight; i++)
+		if (w->slots[i])
+			probe_stop(w->slots[i], PROBED_UNKNOWN, PROBED_REASON_CANCELLED, "the daemon is ending");
+	for (struct probed_probe *p; (p = TAILQ_FIRST(&w->reap));)
+		reap(w, p);
+}
+
+void probes_init(struct worker *w)
+{
+	w->slots = xcalloc(WORKER_SLOTS, sizeof(struct probed_probe *));
+	TAILQ_INIT(&w->spare);
+	TAILQ_INIT(&w->quarantine);
+	TAILQ_INIT(&w->reap);
+	w->reaping.fn = on_reaping;
+	w->sha256 = EVP_MD_fetch(NULL, "SHA256", NULL);
+}
+
+void probes_free(struct worker *w)
+{
+	loop_later_cancel(w->loop, &w->reaping);
+	for (uint32_t i = 0; i < w->n_drivers; i++)
+		for (void *mem; (mem = w->drivers[i].spare_mem);) {
+			memcpy(&w->drivers[i].spare_mem, mem, sizeof(void *));
+			free(mem);
+		}
+	work_free_all(w);
+	for (uint32_t k = 0; k < w->n_slabs; k++) {
+		for (size_t i = 0; i < w->slabs[k].n; i++)
+			pthread_mutex_destroy(&w->slabs[k].first[i].lock);
+		free(w->slabs[k].first);
+	}
+	free(w->slots);
+	free(w->written);
+	EVP_MD_free(w->sha256);
+}
