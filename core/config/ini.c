@@ -23,7 +23,7 @@
 
 #define PLAIN_MAX 512 /* iniparser's line ends at about 1020 bytes */
 
-static char complaint[256]; /* what iniparser said last; one thread reads configurations */
+static char complaint[256]; /* what iniparser said last: its callback takes no argument, so configurations are read one at a time */
 
 static int __attribute__((format(printf, 1, 2))) complain(const char *format, ...)
 {

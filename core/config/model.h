@@ -4,7 +4,7 @@
  *
  * Two steps, since the plugins' folders stand in the file: config_read() scans and merges the files,
  * config_settings() takes [probed] from it, and model_build() types everything against the plugins' tables.
- * Every error has its place, and all are reported at once.
+ * Every error has its place, and all are reported at once. Any thread, but one configuration at a time.
  */
 #ifndef CONFIG_MODEL_H
 #define CONFIG_MODEL_H

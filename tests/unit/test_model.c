@@ -556,7 +556,20 @@ static void many_bad_rows_are_cut_short(void **state)
 	buf_free(&b);
 }
 
-/* Bounds are wide, for a sanitized build on a busy machine; on its own it takes 0.15 s and 16 MB. */
+/* In processor time, so that a busy machine does not fail it; it takes some 0.15 s and 17 MB. */
+#if defined(__SANITIZE_ADDRESS__)
+#define LOAD_MAX_S 30
+#else
+#define LOAD_MAX_S 3
+#endif
+
+static int64_t cpu_ns(void)
+{
+	struct timespec ts;
+	clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &ts);
+	return ts.tv_sec * NS_PER_S + ts.tv_nsec;
+}
+
 static void fifty_thousand_rows_load_quickly_and_small(void **state)
 {
 	(void)state;
@@ -567,13 +580,13 @@ static void fifty_thousand_rows_load_quickly_and_small(void **state)
 		buf_printf(&b, "host%d,10.%d.%d.%d,%d,r%d\n", i, i >> 16, i >> 8 & 255, i & 255, 1 + i, i % 40);
 	put("h.csv", buf_cstr(&b));
 	buf_free(&b);
-	int64_t start = clock_now_ns();
+	int64_t start = cpu_ns();
 	struct model *m = good(CSV_SET "interval = 10s\ndialogue.1 = hello\nexpect.fast = latency < 1s\nlabels.env = prod\n");
-	int64_t took = clock_now_ns() - start;
+	int64_t took = cpu_ns() - start;
 	assert_int_equal(m->n_targets, N);
 	size_t bytes = arena_bytes(m->arena) + N * sizeof *m->targets;
 	print_message("%d rows in %.3f s, %.1f MB\n", N, (double)took / NS_PER_S, (double)bytes / 1e6);
-	assert_true(took < 3 * NS_PER_S);
+	assert_true(took < LOAD_MAX_S * NS_PER_S);
 	assert_true(bytes < 40000000);
 	assert_option(m, "s/host49999", "port", "50000");
 	model_unref(m);
