@@ -96,7 +96,8 @@ static void add_section(struct reader *r, struct section *s)
 		return;
 	}
 	if (first) {
-		errs_add(r->errs, s->at, s->title, NULL, "the section is already in %s:%d", first->at.file, first->at.line);
+		errs_add(r->errs, s->at, s->title, NULL, "the section is already in %s:%d", first->at.file,
+			 first->at.line);
 		section_free(s);
 		return;
 	}
@@ -131,8 +132,9 @@ static void refuse_rows(struct section *s, struct errs *errs)
 			s->entries[kept++] = *e;
 			continue;
 		}
-		errs_add(errs, e->at, s->title, e->key, set ? "is the same for all rows: ${row...} can't be in it" :
-		         "${row...} needs rows: it belongs to a target with targets_from = FILE");
+		errs_add(errs, e->at, s->title, e->key,
+			 set ? "is the same for all rows: ${row...} can't be in it"
+			     : "${row...} needs rows: it belongs to a target with targets_from = FILE");
 		free(e->key);
 		free(e->value);
 	}
@@ -186,8 +188,9 @@ static int read_file(struct reader *r, const struct inclusion *outer, const char
 			return 0;
 		}
 	if (me.depth > DEPTH_MAX || r->config->n_files >= FILES_MAX) {
-		errs_add(r->errs, at, "probed", "include", me.depth > DEPTH_MAX ? "files include files more than %d deep" :
-		         "more than %d files", me.depth > DEPTH_MAX ? DEPTH_MAX : FILES_MAX);
+		errs_add(r->errs, at, "probed", "include",
+			 me.depth > DEPTH_MAX ? "files include files more than %d deep" : "more than %d files",
+			 me.depth > DEPTH_MAX ? DEPTH_MAX : FILES_MAX);
 		return 0;
 	}
 	me.file = add_file(r, file, path);

@@ -12,7 +12,7 @@
 #include "base/errs.h"
 #include "config/model.h"
 
-#define NAME_MAX_BYTES 250      /* of a section's name, of a key */
+#define NAME_MAX_BYTES 250 /* of a section's name, of a key */
 #define SECTION_KEYS_MAX 4096
 #define CONFIG_FILE_MAX (256u << 20)
 #define LINE_MAX_BYTES 65536
@@ -71,7 +71,7 @@ void section_substitute(struct section *s, struct errs *errs);
 /* A malloc'ed copy with a row's columns put in; `column` answers NULL for one that isn't there: then NULL, and its
  * name is in `missing`. */
 char *row_substitute(const char *value, const char *(*column)(void *ctx, const char *name), void *ctx, char *missing,
-                     size_t size);
+		     size_t size);
 bool row_present(const char *value);
 
 /* read.c: a whole file, NUL-terminated; NULL with errno set. */
