@@ -178,35 +178,49 @@ static void tell_values(const struct expectation *e, struct line *out)
 		line_printf(out, " and %zu more", v->n - 4);
 }
 
-/* Long text is told after what was expected of it, anything else before. */
+/* What was found in text, or not; of a body an excerpt comes last. */
+static void tell_text(const struct expectation *e, const struct evidence *evidence, bool body, struct line *out)
+{
+	static const char *const found[] = { "contains", "starts with", "ends with", "matches" };
+	static const char *const missed[] = { "does not contain", "does not start with", "does not end with", "does not match" };
+	const struct predicate *p = &e->predicate;
+	const struct values *v = &e->scratch->values[e->scratch->now];
+	if (!body)
+		tell_values(e, out);
+	line_printf(out, " %s ", (p->negate ? found : missed)[p->kind - PRED_CONTAINS]);
+	if (p->kind == PRED_MATCHES)
+		line_printf(out, "%s", p->written);
+	else
+		line_value(out, &p->values[0], false);
+	if (p->negate)
+		line_printf(out, ", expected not to");
+	if (!body)
+		return;
+	if (evidence->body_bytes > evidence->body_len)
+		line_printf(out, " in the %zu bytes that were kept of %llu", evidence->body_len,
+		            (unsigned long long)evidence->body_bytes);
+	line_printf(out, ": ");
+	line_excerpt(out, v->list[0].s, v->list[0].len);
+}
+
 static void tell(const struct expectation *e, const struct evidence *evidence, struct line *out)
 {
 	const struct values *v = &e->scratch->values[e->scratch->now];
 	const struct predicate *p = &e->predicate;
 	bool body = e->query.kind == QUERY_BODY && v->n == 1 && v->list[0].type == PROBED_TYPE_STRING;
 	line_printf(out, "%s", e->subject);
-	if (body && p->kind == PRED_EXISTS) {
+	if (predicate_textual(p)) {
+		tell_text(e, evidence, body, out);
+	} else if (body && p->kind == PRED_EXISTS) {
 		line_printf(out, p->negate ? " of %llu bytes, expected none" : " has no bytes", (unsigned long long)evidence->body_bytes);
-		return;
-	}
-	if (!body || !predicate_textual(p)) {
+	} else {
 		tell_values(e, out);
 		line_printf(out, ", expected ");
-		predicate_describe(p, out);
-		return;
+		if (p->kind == PRED_EXISTS)
+			line_printf(out, "none");
+		else
+			predicate_describe(p, out);
 	}
-	static const char *const holds[] = { "contains", "starts with", "ends with", "matches" };
-	static const char *const fails[] = { "does not contain", "does not start with", "does not end with", "does not match" };
-	line_printf(out, " %s ", (p->negate ? holds : fails)[p->kind - PRED_CONTAINS]);
-	if (p->kind == PRED_MATCHES)
-		line_printf(out, "%s", p->written);
-	else
-		line_value(out, &p->values[0], false);
-	if (evidence->body_bytes > evidence->body_len)
-		line_printf(out, " in the %zu bytes that were kept of %llu", evidence->body_len,
-		            (unsigned long long)evidence->body_bytes);
-	line_printf(out, ": ");
-	line_excerpt(out, v->list[0].s, v->list[0].len);
 }
 
 static bool judge(const struct expectation *e, const struct evidence *evidence, struct line *out)
