@@ -106,18 +106,12 @@ bool key_check(struct builder *b, const char *title, const struct kv *kv, const 
 	static const struct option_set none = { 0 };
 	const struct option_set *set = driver ? &driver->options : &none;
 	const char *item;
-	char error[600];
-	size_t before = b->errs->errors;
-	const struct option_decl *core = option_for_key(&core_keys, kv->key, NULL, &item);
-	const struct option_decl *d = core ? core : option_for_key(set, kv->key, NULL, &item);
-	const char *whose = driver || d ? NULL : driver_with(b, kv->key);
-	if (whose)
-		errs_add(b->errs, kv->at, title, kv->key, "is an option of drivers: put it in [defaults %s]", whose);
-	else if (!d || (!item && (d->type == PROBED_TYPE_MAP || d->type == PROBED_TYPE_LIST)))
-		options_check(core ? &core_keys : set, kv, 1, kv->at, title, core_key_names, CORE_KEYS, b->errs);
-	else if (option_parse(d, kv->value, NULL, error, sizeof error))
-		errs_add(b->errs, kv->at, title, kv->key, "%s", error);
-	return b->errs->errors == before;
+	bool core = option_for_key(&core_keys, kv->key, NULL, &item);
+	const char *whose = core || driver ? NULL : driver_with(b, kv->key);
+	if (!whose)
+		return !option_check(core ? &core_keys : set, kv, title, core_key_names, CORE_KEYS, b->errs);
+	errs_add(b->errs, kv->at, title, kv->key, "is an option of drivers: put it in [defaults %s]", whose);
+	return false;
 }
 
 /* One key of [defaults] or [defaults DRIVER]; true where it is good. */

@@ -266,11 +266,12 @@ static void read_line(struct scanner *s, struct buf *line)
 		return;
 	}
 	end_entry(s);
-	if (*text == '[')
+	char first = *text;
+	if (first == '[')
 		read_header(s, text);
-	else if (*text)
+	else if (first)
 		read_key(s, text);
-	s->bad = *text && *text != '[' && !s->open;
+	s->bad = first && first != '[' && !s->open;
 }
 
 struct section **scan_text(const char *file, const char *text, size_t len, size_t *n, struct errs *errs)

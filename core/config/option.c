@@ -12,6 +12,7 @@
 #include "base/mem.h"
 #include "base/str.h"
 #include "base/unit.h"
+#include "judge/template.h"
 
 #define SHOWN 60 /* bytes of a bad text that an error repeats */
 
@@ -27,13 +28,13 @@ static bool is_secret(const struct option_decl *d)
 
 static bool holds_template(const struct option_decl *d, const char *text)
 {
-	return (d->flags & PROBED_OPTION_TEMPLATE) && strstr(text, "{{");
+	return (d->flags & PROBED_OPTION_TEMPLATE) && template_present(text);
 }
 
-/* "expected WHAT, not "TEXT"", without the text where it is a secret. */
+/* "expected WHAT, not "TEXT"", without the text where it is a secret or may hold one. */
 static int expected(const struct option_decl *d, const char *text, const char *what, char *error, size_t size)
 {
-	if (is_secret(d))
+	if (is_secret(d) || (d->type == PROBED_TYPE_URL && strchr(text, '@')))
 		snprintf(error, size, "expected %s", what);
 	else
 		snprintf(error, size, "expected %s, not \"%.*s\"%s", what, SHOWN, text, strlen(text) > SHOWN ? "..." : "");
@@ -302,10 +303,10 @@ static void unknown(const struct option_set *set, const struct kv *kv, const cha
 		names[i] = set->list[i].name;
 	for (size_t i = 0; i < n_known; i++)
 		names[set->n + i] = known[i];
-	const char *near = str_nearest(word, names, set->n + n_known);
+	const char *near = str_nearest(word, names, set->n + n_known), *tail = "";
 	char *dot = strchr(word, '.');
-	const char *tail = "";
-	if (!near && dot) {
+	if (dot && (!near || !strchr(near, '.'))) {
+		/* "headr.Accept": its first word may be that of a list or map */
 		*dot = '\0';
 		near = str_nearest(word, names, set->n + n_known);
 		tail = kv->key + (dot - word);
@@ -365,24 +366,40 @@ static void check_decl(const struct option_set *set, uint32_t index, const struc
 	}
 }
 
+/* option_check(), and which declaration owns the key: NO_DECL where none rightly does. */
+static uint32_t check_key(const struct option_set *set, const struct kv *kv, const char *section, const char *const *known,
+                          size_t n_known, struct errs *errs)
+{
+	char error[600];
+	const char *item;
+	uint32_t index;
+	const struct option_decl *d = option_for_key(set, kv->key, &index, &item);
+	if (!d) {
+		unknown(set, kv, section, known, n_known, errs);
+		return NO_DECL;
+	}
+	if (option_parse(d, kv->value, NULL, error, sizeof error))
+		errs_add(errs, kv->at, section, kv->key, "%s", error);
+	return !is_many(d) || check_item(d, kv, item, section, errs) ? index : NO_DECL;
+}
+
+size_t option_check(const struct option_set *set, const struct kv *kv, const char *section, const char *const *known,
+                    size_t n_known, struct errs *errs)
+{
+	size_t before = errs->errors;
+	check_key(set, kv, section, known, n_known, errs);
+	return errs->errors - before;
+}
+
 size_t options_check(const struct option_set *set, const struct kv *kvs, size_t n, struct place section_at,
                      const char *section, const char *const *known, size_t n_known, struct errs *errs)
 {
 	size_t before = errs->errors;
-	char error[600];
-	const char *item;
 	uint32_t few[64];
 	CLEANUP_FREE uint32_t *many = n > ARRAY_LEN(few) ? xcalloc(n, sizeof *many) : NULL;
 	uint32_t *owner = many ? many : few;
-	for (size_t i = 0; i < n; i++) {
-		const struct option_decl *d = option_for_key(set, kvs[i].key, &owner[i], &item);
-		if (!d)
-			unknown(set, &kvs[i], section, known, n_known, errs);
-		else if (option_parse(d, kvs[i].value, NULL, error, sizeof error))
-			errs_add(errs, kvs[i].at, section, kvs[i].key, "%s", error);
-		if (!d || (is_many(d) && !check_item(d, &kvs[i], item, section, errs)))
-			owner[i] = NO_DECL;
-	}
+	for (size_t i = 0; i < n; i++)
+		owner[i] = check_key(set, &kvs[i], section, known, n_known, errs);
 	for (uint32_t i = 0; i < set->n; i++)
 		if (is_many(&set->list[i]) || (set->list[i].flags & PROBED_OPTION_REQUIRED))
 			check_decl(set, i, kvs, owner, n, section_at, section, errs);

@@ -127,13 +127,33 @@ static void put_settings(struct buf *out, const struct settings *s)
 	print_entry(out, "log_format", s->log_json ? "json" : "text");
 }
 
+/* A URL's password becomes REDACTED. */
+static void put_url(struct buf *out, const char *key, const char *url)
+{
+	CLEANUP_BUF struct buf shown = { 0 };
+	const char *start = strstr(url, "://");
+	size_t n = start ? strcspn(start + 3, "/?#") : 0;
+	const char *at = start ? memrchr(start + 3, '@', n) : NULL;
+	const char *colon = at ? memchr(start + 3, ':', (size_t)(at - start - 3)) : NULL;
+	if (colon) {
+		buf_put(&shown, url, (size_t)(colon + 1 - url));
+		buf_puts(&shown, REDACTED);
+		url = at;
+	}
+	buf_puts(&shown, url);
+	print_entry(out, key, buf_cstr(&shown));
+}
+
 static void put_options(struct buf *out, const struct option_set *set, const struct kv *kvs, uint32_t n)
 {
 	const char *item;
 	for (uint32_t i = 0; i < n; i++) {
 		const struct option_decl *d = option_for_key(set, kvs[i].key, NULL, &item);
 		bool secret = !d || d->type == PROBED_TYPE_SECRET || (d->flags & PROBED_OPTION_SECRET);
-		print_entry(out, kvs[i].key, secret ? REDACTED : kvs[i].value);
+		if (!secret && d->type == PROBED_TYPE_URL)
+			put_url(out, kvs[i].key, kvs[i].value);
+		else
+			print_entry(out, kvs[i].key, secret ? REDACTED : kvs[i].value);
 	}
 }
 

@@ -160,9 +160,11 @@ static long read_header(struct rows *r, const struct csv *csv)
 	for (size_t i = 0; i < csv->n; i++)
 		if (!strcmp(csv->fields[i], key_name))
 			key = (long)i;
-	if (key < 0 && wanted)
+	if (key < 0 && wanted) {
 		errs_add(r->b->errs, wanted->at, r->section->title, wanted->key, "%s has no column \"%s\"", r->path, key_name);
-	else if (key < 0)
+		return -1;
+	}
+	if (key < 0)
 		key = 0;
 	for (size_t i = 0; i < csv->n; i++) {
 		const char *name = csv->fields[i];
@@ -170,7 +172,10 @@ static long read_header(struct rows *r, const struct csv *csv)
 			if (!strcmp(r->columns[k].name, name))
 				errs_add(r->b->errs, at, r->section->title, NULL, "two columns are named \"%.80s\"", name);
 		const char *fills = key_for_column(r, name);
-		if (!fills && (long)i != key && !is_asked_for(r, name))
+		if (belongs_to_section(name))
+			errs_add(r->b->errs, at, r->section->title, NULL, "column \"%s\": belongs to the section, not to its rows",
+			         name);
+		else if (!fills && (long)i != key && !is_asked_for(r, name))
 			column_unknown(r, name, at);
 		add_column(r, arena_str(r->b->model->arena, name), NULL, fills);
 	}

@@ -123,8 +123,8 @@ static void take_key(struct builder *b, struct parted *p, const struct kv *kv)
 		kvs_add(index == CORE_LABELS ? &p->labels : &p->expects, item, kv->value, kv->at);
 }
 
-/* `url`, where the driver has no such option itself, fills what its scheme says; what is written wins. */
-static void expand_url(struct builder *b, struct parted *p, const struct driver_table *driver)
+/* `url`, where the driver has no such option itself, fills what its scheme says; what is written wins. False, with an error. */
+static bool expand_url(struct builder *b, struct parted *p, const struct driver_table *driver)
 {
 	const struct kv *found = kvs_find(&p->options, "url");
 	const struct scheme_decl *scheme = NULL;
@@ -132,17 +132,17 @@ static void expand_url(struct builder *b, struct parted *p, const struct driver_
 	size_t n;
 	char name[64] = "", error[300];
 	if (!found)
-		return;
+		return true;
 	struct kv url = *found;
 	if (!url_scheme(url.value, name, sizeof name))
 		for (uint32_t i = 0; i < driver->n_schemes && !scheme; i++)
 			if (!strcmp(driver->schemes[i].scheme, name))
 				scheme = &driver->schemes[i];
 	if (!scheme || (scheme->whole && !strcmp(scheme->whole, "url") && !scheme->preset))
-		return;
+		return true;
 	if (url_to_options(scheme, url.value, &filled, &n, error, sizeof error)) {
 		errs_add(b->errs, url.at, p->title, "url", "%s", error);
-		return;
+		return false;
 	}
 	size_t at = (size_t)(found - p->options.list);
 	memmove(&p->options.list[at], &p->options.list[at + 1], (--p->options.n - at) * sizeof(struct kv));
@@ -151,6 +151,7 @@ static void expand_url(struct builder *b, struct parted *p, const struct driver_
 			kvs_add(&p->options, arena_str(b->model->arena, filled[i].key),
 			        arena_str(b->model->arena, filled[i].value), url.at);
 	free(filled);
+	return true;
 }
 
 static int by_key(const void *a, const void *b)
@@ -224,7 +225,7 @@ static void check_texts(struct builder *b, const struct parted *p, const struct 
 	const char *item;
 	for (size_t i = 0; i < p->options.n; i++) {
 		const struct kv *kv = &p->options.list[i];
-		if (!strstr(kv->value, "{{"))
+		if (!template_present(kv->value))
 			continue;
 		const struct option_decl *d = option_for_key(&driver->options, kv->key, NULL, &item);
 		if (d && (d->flags & PROBED_OPTION_TEMPLATE))
@@ -250,8 +251,8 @@ void target_build(struct builder *b, const char *name, struct place at, const st
 	};
 	for (size_t i = 0; i < all->n; i++)
 		take_key(b, &p, &all->list[i]);
-	expand_url(b, &p, driver);
-	options_check(&driver->options, p.options.list, p.options.n, p.t.at, title, core_key_names, CORE_KEYS, b->errs);
+	if (expand_url(b, &p, driver))
+		options_check(&driver->options, p.options.list, p.options.n, p.t.at, title, core_key_names, CORE_KEYS, b->errs);
 	check_texts(b, &p, driver);
 	if (b->errs->errors == before)
 		keep_target(b, &p);

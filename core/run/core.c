@@ -144,9 +144,11 @@ static void on_once(struct wheel_timer *t)
 	const struct model *m = core->model;
 	if (core->draining)
 		return;
-	for (int i = 0; i < ONCE_BATCH && o->next < m->n_targets; i++) {
+	bool begin = core->ready || clock_now_ns() - core->started_ns > START_LIMIT_NS;
+	for (int i = 0; begin && i < ONCE_BATCH && o->next < m->n_targets; i++) {
+		const char *name = m->targets[o->next++]->name;
 		struct subject *s;
-		HASH_FIND_STR(core->by_name, m->targets[o->next++]->name, s);
+		HASH_FIND_STR(core->by_name, name, s);
 		subject_probe_now(core, s);
 	}
 	if (o->next < m->n_targets || core->n_flights)

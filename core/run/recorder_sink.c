@@ -153,7 +153,12 @@ static void reopen_sink(struct recorder_sink *s)
 {
 	char error[ERROR_SIZE] = "";
 	int rc = s->plugin->reopen ? s->plugin->reopen(s->sink, error, sizeof error) : 0;
-	set_error(s, "reopen", rc ? error : NULL);
+	if (rc || !s->write_failed)
+		set_error(s, "reopen", rc ? error : NULL);
+	pthread_mutex_lock(&s->lock);
+	s->reopen = false;
+	pthread_mutex_unlock(&s->lock);
+	s->wake(s->ctx);
 }
 
 static void write_batch(struct recorder_sink *s, uint32_t n)
@@ -210,16 +215,14 @@ static void work(struct recorder_sink *s)
 				wait_until(s, s->flush_at_ns);
 		}
 		uint32_t n = take_batch(s);
-		bool reopen = s->reopen && !n, end = s->closing && !n;
+		bool reopen = s->reopen, end = s->closing && !n;
 		flush = flush || (s->flush_at_ns && clock_now_ns() >= s->flush_at_ns) ||
 		        (s->sync_want > s->flushed && s->sync_want <= s->done + n);
-		if (reopen)
-			s->reopen = false;
 		pthread_mutex_unlock(&s->lock);
-		if (n)
-			write_batch(s, n);
 		if (reopen)
 			reopen_sink(s);
+		if (n)
+			write_batch(s, n);
 		if (flush || end)
 			flush_sink(s);
 		if (end)
@@ -369,7 +372,7 @@ uint64_t recorder_sink_sync(struct recorder_sink *s)
 bool recorder_sink_synced(struct recorder_sink *s, uint64_t point)
 {
 	pthread_mutex_lock(&s->lock);
-	bool synced = s->flushed >= point || s->state == SINK_RETRYING || s->state == SINK_ENDED;
+	bool synced = (s->flushed >= point && !s->reopen) || s->state == SINK_RETRYING || s->state == SINK_ENDED;
 	pthread_mutex_unlock(&s->lock);
 	return synced;
 }

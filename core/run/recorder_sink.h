@@ -27,7 +27,7 @@ struct recorder_sink *recorder_sink_new(const char *name, const struct probed_si
                                         void (*wake)(void *ctx), void *ctx);
 /* Takes a reference of its own. */
 void recorder_sink_push(struct recorder_sink *s, struct record_block *b);
-/* Files are opened again once what is queued now was written, or earlier. */
+/* Files are opened again before the next batch is written; a sync waits for it. */
 void recorder_sink_reopen(struct recorder_sink *s);
 
 /* All that was pushed so far is to be written and flushed now; recorder_sink_synced() once it is. A sink that

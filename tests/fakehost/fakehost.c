@@ -90,8 +90,7 @@ static void thread_done(struct ev_loop *ev, ev_async *w, int revents)
 
 struct fakehost *fakehost_over(const struct probed_plugin *plugin, uint32_t flags)
 {
-	if (fakehost_current)
-		fail_msg("one fake host at a time: free the other first");
+	/* one that stands here still is of a test that failed half-way: what it held is lost, this test is not */
 	struct fakehost *fh = xnew(struct fakehost);
 	fh->plugin = plugin;
 	fh->flags = flags;

@@ -40,9 +40,9 @@ def check_ids(results):
     assert len(ids) == len(set(ids)), "a result was delivered twice"
 
 
-def crashes(do, says):
+def crashes(do, says, **options):
     """A driver that kills its worker: the guilty probes are unknown/crashed until it is quarantined."""
-    with Daemon(healthy() + guilty(do)) as d:
+    with Daemon(healthy() + guilty(do, **options)) as d:
         d.wait_ready()
         d.wait_log("driver quarantined", driver="fxbad")
         d.wait_results(lambda all: sum(r["target"] == "guilty" and "quarantine" in r["message"] for r in all) >= 1,
@@ -77,7 +77,7 @@ def a_driver_that_loops_for_ever():
 
 
 def a_driver_that_blocks_the_loop():
-    crashes("sleep", "stood still")
+    crashes("sleep", "stood still", delay="60s")
 
 
 def a_driver_that_completes_twice():
@@ -104,7 +104,7 @@ def a_driver_that_never_completes():
 
 
 def a_driver_that_leaks_descriptors():
-    with Daemon(healthy() + guilty("leakfd", interval="20ms")) as d:
+    with Daemon(healthy() + guilty("leakfd", interval="5ms"), max_fds=512) as d:
         d.wait_ready()
         d.wait_log("driver quarantined", driver="fxbad")
         d.wait_log("worker recycled")

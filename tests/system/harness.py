@@ -9,6 +9,7 @@ import json
 import os
 import queue
 import re
+import resource
 import shutil
 import signal
 import socket
@@ -116,7 +117,8 @@ class Daemon:
     `config` gets the sections [probed] settings (a dict), the sink and the web service added.
     """
 
-    def __init__(self, config="", settings=None, plugins=(PLUGINS, FIXTURES), web=True, sink=True, env=None, args=()):
+    def __init__(self, config="", settings=None, plugins=(PLUGINS, FIXTURES), web=True, sink=True, env=None, args=(),
+                 max_fds=None):
         self.tmp = tempfile.mkdtemp(prefix="probed-test-")
         os.chmod(self.tmp, 0o755)
         self.settings = dict({"plugin_path": ":".join(plugins), "log_format": "json", "workers": "2"}, **(settings or {}))
@@ -124,7 +126,7 @@ class Daemon:
         self.port = free_port() if web else 0
         self.ini = os.path.join(self.tmp, "probed.ini")
         self.results_path = os.path.join(self.tmp, "results.jsonl")
-        self.env, self.args = env, args
+        self.env, self.args, self.max_fds = env, args, max_fds
         self.configure(config)
         self.start()
 
@@ -143,8 +145,12 @@ class Daemon:
         self.log, self.lines, self._read = [], queue.Queue(), 0
         self.process = subprocess.Popen([PROBED, "-c", self.ini, *self.args], stdin=subprocess.DEVNULL,
                                         stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
-                                        env=dict(os.environ, **(self.env or {})))
+                                        env=dict(os.environ, **(self.env or {})), preexec_fn=self._limit)
         threading.Thread(target=self._follow, daemon=True).start()
+
+    def _limit(self):
+        if self.max_fds:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (self.max_fds, self.max_fds))
 
     def _follow(self):
         for line in self.process.stderr:
