@@ -196,7 +196,7 @@ static void tell_text(const struct expectation *e, const struct evidence *eviden
 		line_printf(out, ", expected not to");
 	if (!body)
 		return;
-	if (evidence->body_bytes > evidence->body_len)
+	if (!p->negate && evidence->body_bytes > evidence->body_len)
 		line_printf(out, " in the %zu bytes that were kept of %llu", evidence->body_len,
 		            (unsigned long long)evidence->body_bytes);
 	line_printf(out, ": ");
@@ -223,6 +223,15 @@ static void tell(const struct expectation *e, const struct evidence *evidence, s
 	}
 }
 
+/* Is the answer beyond what was kept of the body? What is missing there may be missing only here, and the end is unknown. */
+static bool beyond_the_cut(const struct expectation *e, const struct evidence *evidence, int holds)
+{
+	const struct predicate *p = &e->predicate;
+	if (e->query.kind != QUERY_BODY || e->body_use != BODY_TEXT || evidence->body_bytes <= evidence->body_len)
+		return false;
+	return (predicate_textual(p) || e->n_filters) && (p->negate ? holds == 0 : p->kind == PRED_ENDS);
+}
+
 static bool judge(const struct expectation *e, const struct evidence *evidence, struct line *out)
 {
 	const struct predicate *p = &e->predicate;
@@ -243,6 +252,11 @@ static bool judge(const struct expectation *e, const struct evidence *evidence, 
 	}
 	reason.len = 0;
 	int holds = any_holds(e, evidence, &reason);
+	if (beyond_the_cut(e, evidence, holds)) {
+		line_printf(out, "%s: of a body of %llu bytes only %zu were kept", e->subject,
+		            (unsigned long long)evidence->body_bytes, evidence->body_len);
+		return false;
+	}
 	if (holds >= 0 && (bool)holds != p->negate)
 		return true;
 	if (reason.len && (holds < 0 || !p->negate))

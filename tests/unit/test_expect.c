@@ -221,6 +221,21 @@ static void an_excerpt_is_short_and_never_cuts_a_character(void **state)
 	              "\"0123456789012345678901234567890123456789012345678901234567890123456789012345678...\"");
 }
 
+static void what_lies_beyond_the_cut_of_a_body_does_not_pass(void **state)
+{
+	(void)state;
+	struct evidence of = evidence;
+	of.body_bytes = 5000000;
+	assert_judged("body contains Welcome", &of, NULL);
+	assert_judged("body not empty", &of, NULL);
+	assert_judged("body not contains Error", &of, "body: of a body of 5000000 bytes only 24 were kept");
+	assert_judged("body lower not matches /error/", &of, "body lower: of a body of 5000000 bytes only 24 were kept");
+	assert_judged("body endswith \x01", &of, "body: of a body of 5000000 bytes only 24 were kept");
+	assert_judged("body not contains home", &of,
+	              "body contains \"home\", expected not to: "
+	              "\"<h1>Welcome\\n\\\"home\\\"</h1>\\x01\"");
+}
+
 static void a_body_that_was_only_hashed_is_judged_by_its_hash(void **state)
 {
 	(void)state;
@@ -454,6 +469,7 @@ int main(void)
 		cmocka_unit_test(failures_say_what_was_and_what_was_expected),
 		cmocka_unit_test(a_runaway_pattern_is_stopped_and_named),
 		cmocka_unit_test(an_excerpt_is_short_and_never_cuts_a_character),
+		cmocka_unit_test(what_lies_beyond_the_cut_of_a_body_does_not_pass),
 		cmocka_unit_test(a_body_that_was_only_hashed_is_judged_by_its_hash),
 		cmocka_unit_test(a_path_looks_into_a_json_body),
 		cmocka_unit_test(what_is_wanted_of_the_body_is_the_least_that_will_do),
