@@ -16,7 +16,7 @@ void buf_free(struct buf *b)
 
 void *buf_reserve(struct buf *b, size_t n)
 {
-	if (n > b->cap - b->len) {
+	if (n > b->cap - b->len || !b->data) {
 		size_t cap = b->cap ? b->cap : 64;
 		while (cap - b->len < n)
 			cap *= 2;

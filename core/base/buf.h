@@ -53,7 +53,7 @@ struct cursor {
 
 static inline struct cursor cursor_over(const void *data, size_t n)
 {
-	return (struct cursor){ .p = data, .end = (const uint8_t *)data + n };
+	return (struct cursor){ .p = data, .end = n ? (const uint8_t *)data + n : data };
 }
 
 static inline size_t cursor_left(const struct cursor *c)

@@ -60,7 +60,7 @@ void str_put_json(struct buf *b, const char *s, size_t n)
 			buf_printf(b, "\\u%04x", c);
 			i++;
 		} else {
-			size_t len = str_utf8(s + i, n - i);
+			size_t len = str_utf8((const char *)p + i, n - i);
 			if (len)
 				buf_put(b, p + i, len);
 			else
@@ -106,7 +106,7 @@ const char *str_nearest(const char *word, const char *const *candidates, size_t 
 		if (m > WORD_MAX)
 			continue;
 		unsigned d = distance(word, len, candidates[i], m);
-		if (d < least) {
+		if (d < least && d < (len > m ? len : m)) {
 			least = d;
 			best = candidates[i];
 		}

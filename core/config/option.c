@@ -12,6 +12,7 @@
 #include "base/mem.h"
 #include "base/str.h"
 #include "base/unit.h"
+#include "judge/template.h"
 
 #define SHOWN 60 /* bytes of a bad text that an error repeats */
 
@@ -27,13 +28,13 @@ static bool is_secret(const struct option_decl *d)
 
 static bool holds_template(const struct option_decl *d, const char *text)
 {
-	return (d->flags & PROBED_OPTION_TEMPLATE) && strstr(text, "{{");
+	return (d->flags & PROBED_OPTION_TEMPLATE) && template_present(text);
 }
 
-/* "expected WHAT, not "TEXT"", without the text where it is a secret. */
+/* "expected WHAT, not "TEXT"", without the text where it is a secret or may hold one. */
 static int expected(const struct option_decl *d, const char *text, const char *what, char *error, size_t size)
 {
-	if (is_secret(d))
+	if (is_secret(d) || (d->type == PROBED_TYPE_URL && strchr(text, '@')))
 		snprintf(error, size, "expected %s", what);
 	else
 		snprintf(error, size, "expected %s, not \"%.*s\"%s", what, SHOWN, text, strlen(text) > SHOWN ? "..." : "");
@@ -302,10 +303,10 @@ static void unknown(const struct option_set *set, const struct kv *kv, const cha
 		names[i] = set->list[i].name;
 	for (size_t i = 0; i < n_known; i++)
 		names[set->n + i] = known[i];
-	const char *near = str_nearest(word, names, set->n + n_known);
+	const char *near = str_nearest(word, names, set->n + n_known), *tail = "";
 	char *dot = strchr(word, '.');
-	const char *tail = "";
-	if (!near && dot) {
+	if (dot && (!near || !strchr(near, '.'))) {
+		/* "headr.Accept": its first word may be that of a list or map */
 		*dot = '\0';
 		near = str_nearest(word, names, set->n + n_known);
 		tail = kv->key + (dot - word);
@@ -316,51 +317,77 @@ static void unknown(const struct option_set *set, const struct kv *kv, const cha
 		errs_add(errs, kv->at, section, kv->key, "unknown option");
 }
 
-/* One declaration against all keys: numbering, how many, and whether a required one is there. */
-static size_t check_decl(const struct option_set *set, uint32_t index, const struct kv *kvs, size_t n,
-                         struct place section_at, const char *section, struct errs *errs)
+#define NO_DECL UINT32_MAX
+
+/* A LIST's or MAP's item: false, with an error, where its key is not as it should be. */
+static bool check_item(const struct option_decl *d, const struct kv *kv, const char *item, const char *section,
+                       struct errs *errs)
+{
+	if (item && (d->type == PROBED_TYPE_MAP || item_number(item)))
+		return true;
+	if (d->type == PROBED_TYPE_MAP)
+		errs_add(errs, kv->at, section, kv->key, "holds named values: write %s.NAME", d->name);
+	else if (item)
+		errs_add(errs, kv->at, section, kv->key, "expected a number after \"%s.\", counted from 1", d->name);
+	else
+		errs_add(errs, kv->at, section, kv->key, "is an ordered list: write %s.1, %s.2, ...", d->name, d->name);
+	return false;
+}
+
+/* One declaration against the keys that it owns: numbering, how many, and whether a required one is there. */
+static void check_decl(const struct option_set *set, uint32_t index, const struct kv *kvs, const uint32_t *owner, size_t n,
+                       struct place section_at, const char *section, struct errs *errs)
 {
 	const struct option_decl *d = &set->list[index];
-	size_t before = errs->errors, items = 0;
-	uint32_t highest = 0, at;
+	size_t skip = strlen(d->name) + 1, items = 0;
+	uint32_t highest = 0;
 	const struct kv *last = NULL;
-	const char *item;
 	for (size_t i = 0; i < n; i++) {
-		if (option_for_key(set, kvs[i].key, &at, &item) != d)
+		if (owner[i] != index)
 			continue;
-		if (!is_many(d)) {
-			items++;
-			continue;
-		}
-		if (!item) {
-			errs_add(errs, kvs[i].at, section, kvs[i].key, d->type == PROBED_TYPE_LIST ?
-			         "is an ordered list: write %s.1, %s.2, ..." : "holds named values: write %s.NAME (%s.first, ...)",
-			         d->name, d->name);
-			return errs->errors - before;
-		}
 		items++;
-		if (d->type != PROBED_TYPE_LIST)
-			continue;
-		uint32_t number = item_number(item);
-		if (!number) {
-			errs_add(errs, kvs[i].at, section, kvs[i].key, "expected a number after %s., counted from 1", d->name);
-			return errs->errors - before;
-		}
-		if (number > highest) {
+		uint32_t number = d->type == PROBED_TYPE_LIST ? item_number(kvs[i].key + skip) : 0;
+		if (!last || number > highest) {
 			highest = number;
 			last = &kvs[i];
 		}
 	}
-	if (d->type == PROBED_TYPE_LIST && highest > items)
-		errs_add(errs, last->at, section, last->key, "the list has a gap: %zu of %s.1 to %s.%" PRIu32 " %s there",
-		         items, d->name, d->name, highest, items == 1 ? "is" : "are");
-	if ((d->flags & PROBED_OPTION_REQUIRED) && !items)
-		errs_add(errs, section_at, section, d->name, "is required, and missing%s%s%s", d->help && *d->help ? " (" : "",
-		         d->help ? d->help : "", d->help && *d->help ? ")" : "");
-	else if (is_many(d) && items && !in_range(d, (double)items))
-		errs_add(errs, section_at, section, d->name, "has %zu entries: expected %s %" PRId64, items,
-		         items < (size_t)(d->min > 0 ? d->min : 0) ? "at least" : "at most",
-		         items < (size_t)(d->min > 0 ? d->min : 0) ? d->min : d->max);
+	if (highest > items)
+		errs_add(errs, last->at, section, last->key, "the list has a gap: of %s.1 to %s.%" PRIu32 " only %zu %s there",
+		         d->name, d->name, highest, items, items == 1 ? "is" : "are");
+	if (!items && (d->flags & PROBED_OPTION_REQUIRED)) {
+		bool help = d->help && *d->help;
+		errs_add(errs, section_at, section, d->name, "is required, and missing%s%s%s", help ? " (" : "",
+		         help ? d->help : "", help ? ")" : "");
+	} else if (items && is_many(d) && !in_range(d, (double)items)) {
+		bool few = (int64_t)items < d->min;
+		errs_add(errs, last->at, section, d->name, "has %zu entries: expected at %s %" PRId64, items,
+		         few ? "least" : "most", few ? d->min : d->max);
+	}
+}
+
+/* option_check(), and which declaration owns the key: NO_DECL where none rightly does. */
+static uint32_t check_key(const struct option_set *set, const struct kv *kv, const char *section, const char *const *known,
+                          size_t n_known, struct errs *errs)
+{
+	char error[600];
+	const char *item;
+	uint32_t index;
+	const struct option_decl *d = option_for_key(set, kv->key, &index, &item);
+	if (!d) {
+		unknown(set, kv, section, known, n_known, errs);
+		return NO_DECL;
+	}
+	if (option_parse(d, kv->value, NULL, error, sizeof error))
+		errs_add(errs, kv->at, section, kv->key, "%s", error);
+	return !is_many(d) || check_item(d, kv, item, section, errs) ? index : NO_DECL;
+}
+
+size_t option_check(const struct option_set *set, const struct kv *kv, const char *section, const char *const *known,
+                    size_t n_known, struct errs *errs)
+{
+	size_t before = errs->errors;
+	check_key(set, kv, section, known, n_known, errs);
 	return errs->errors - before;
 }
 
@@ -368,18 +395,14 @@ size_t options_check(const struct option_set *set, const struct kv *kvs, size_t 
                      const char *section, const char *const *known, size_t n_known, struct errs *errs)
 {
 	size_t before = errs->errors;
-	char error[600];
-	const char *item;
-	for (size_t i = 0; i < n; i++) {
-		const struct option_decl *d = option_for_key(set, kvs[i].key, NULL, &item);
-		if (!d)
-			unknown(set, &kvs[i], section, known, n_known, errs);
-		else if (option_parse(d, kvs[i].value, NULL, error, sizeof error))
-			errs_add(errs, kvs[i].at, section, kvs[i].key, "%s", error);
-	}
+	uint32_t few[64];
+	CLEANUP_FREE uint32_t *many = n > ARRAY_LEN(few) ? xcalloc(n, sizeof *many) : NULL;
+	uint32_t *owner = many ? many : few;
+	for (size_t i = 0; i < n; i++)
+		owner[i] = check_key(set, &kvs[i], section, known, n_known, errs);
 	for (uint32_t i = 0; i < set->n; i++)
 		if (is_many(&set->list[i]) || (set->list[i].flags & PROBED_OPTION_REQUIRED))
-			check_decl(set, i, kvs, n, section_at, section, errs);
+			check_decl(set, i, kvs, owner, n, section_at, section, errs);
 	return errs->errors - before;
 }
 

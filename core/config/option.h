@@ -41,6 +41,10 @@ const struct option_decl *option_for_key(const struct option_set *set, const cha
 size_t options_check(const struct option_set *set, const struct kv *kvs, size_t n, struct place section_at,
                      const char *section, const char *const *known, size_t n_known, struct errs *errs);
 
+/* As options_check() for one key by itself: neither what is missing nor gaps in a list are told. */
+size_t option_check(const struct option_set *set, const struct kv *kv, const char *section, const char *const *known,
+                    size_t n_known, struct errs *errs);
+
 /* Binds texts that were checked, with defaults. 0, or -1 with a line in `error`. */
 int options_bind(const struct option_set *set, const struct kv *kvs, size_t n, struct options *out, char *error, size_t size);
 void options_free(struct options *o);

@@ -146,22 +146,24 @@ static bool body_there(const struct expectation *e, const struct evidence *evide
 	return !e->n_filters && e->body_use == BODY_TEXT && evidence->body_bytes > 0;
 }
 
-static bool any_holds(const struct expectation *e, const struct evidence *evidence, struct line *why)
+/* 1 where it holds of any value, `not` aside; 0; or -1: it could not be told. */
+static int any_holds(const struct expectation *e, const struct evidence *evidence, struct line *why)
 {
 	const struct values *v = &e->scratch->values[e->scratch->now];
 	const struct predicate *p = &e->predicate;
+	int holds = 0;
 	if (e->query.kind == QUERY_BODY && p->kind == PRED_EXISTS && !e->n_filters && e->body_use == BODY_TEXT)
 		return body_there(e, evidence);
 	if (e->query.kind == QUERY_BODY && p->kind == PRED_EMPTY && body_there(e, evidence))
-		return false;
-	if (p->kind == PRED_EMPTY && !v->n && e->query.list && !e->n_filters)
-		return true;
-	for (size_t i = 0; i < v->n; i++) {
+		return 0;
+	if (p->kind == PRED_EMPTY && !v->n)
+		return 1;
+	for (size_t i = 0; i < v->n && holds <= 0; i++) {
 		struct line quiet = { 0 };
-		if (predicate_holds(p, &v->list[i], why->len ? &quiet : why))
-			return true;
+		int one = predicate_holds(p, &v->list[i], why->len ? &quiet : why);
+		holds = one ? one : holds;
 	}
-	return false;
+	return holds;
 }
 
 static void tell_values(const struct expectation *e, struct line *out)
@@ -207,33 +209,40 @@ static void tell(const struct expectation *e, const struct evidence *evidence, s
 	line_excerpt(out, v->list[0].s, v->list[0].len);
 }
 
-bool expectation_holds(const struct expectation *e, const struct evidence *evidence, char *why, size_t size)
+static bool judge(const struct expectation *e, const struct evidence *evidence, struct line *out)
 {
-	CHECK_MAGIC(e, EXPECTATION_MAGIC);
 	const struct predicate *p = &e->predicate;
 	struct scratch *s = e->scratch;
 	char text[256] = "";
-	struct line reason = { text, sizeof text, 0 }, out = { why, size, 0 };
+	struct line reason = { text, sizeof text, 0 };
 	query_run(&e->query, evidence, s, &reason);
 	if (e->body_use != BODY_TEXT)
 		reduce_body(e, evidence, &reason);
-	for (size_t i = 0; i < e->n_filters; i++)
+	for (size_t i = 0; i < e->n_filters && !s->failed; i++)
 		filter_apply(&e->filters[i], s, evidence->result->wall_ns, &reason);
-	const struct values *v = &s->values[s->now];
-	bool empty_list = !v->n && e->query.list && !e->n_filters;
-	if (!v->n && !(empty_list && p->kind == PRED_EMPTY && !p->negate)) {
-		if (p->kind == PRED_EXISTS && p->negate)
+	bool none = !s->values[s->now].n;
+	if (none && !(p->kind == PRED_EMPTY && !p->negate && e->query.list && !e->n_filters)) {
+		if (p->kind == PRED_EXISTS && p->negate && !s->failed)
 			return true;
-		line_printf(&out, "%s: %s", e->subject, text);
+		line_printf(out, "%s: %s", e->subject, text);
 		return false;
 	}
 	reason.len = 0;
-	text[0] = '\0';
-	if (any_holds(e, evidence, &reason) != p->negate)
+	int holds = any_holds(e, evidence, &reason);
+	if (holds >= 0 && (bool)holds != p->negate)
 		return true;
-	if (reason.len && !p->negate)
-		line_printf(&out, "%s: %s", e->subject, text);
+	if (reason.len && (holds < 0 || !p->negate))
+		line_printf(out, "%s: %s", e->subject, text);
 	else
-		tell(e, evidence, &out);
+		tell(e, evidence, out);
 	return false;
+}
+
+bool expectation_holds(const struct expectation *e, const struct evidence *evidence, char *why, size_t size)
+{
+	CHECK_MAGIC(e, EXPECTATION_MAGIC);
+	struct line out = { why, size, 0 };
+	bool holds = judge(e, evidence, &out);
+	scratch_reset(e->scratch);
+	return holds;
 }

@@ -120,8 +120,18 @@ void filter_free(struct filter *f)
 	*f = (struct filter){ 0 };
 }
 
+void scratch_reset(struct scratch *s)
+{
+	s->now = 0;
+	s->values[0].n = 0;
+	s->failed = false;
+	json_decref(s->document);
+	s->document = NULL;
+}
+
 void scratch_free(struct scratch *s)
 {
+	scratch_reset(s);
 	for (int i = 0; i < 2; i++) {
 		free(s->values[i].list);
 		buf_free(&s->text[i]);
@@ -211,6 +221,10 @@ static bool apply_text(const struct filter *f, const struct value *in, struct va
 static bool apply_one(const struct filter *f, const struct value *in, struct value *out, struct buf *to, int64_t wall_ns,
                       struct line *why)
 {
+	if (f->kind == NUMBER && (in->type == PROBED_TYPE_INTEGER || in->type == PROBED_TYPE_FLOAT)) {
+		*out = *in;
+		return true;
+	}
 	bool dated = f->kind == DAYS && (in->type == PROBED_TYPE_TIME || in->type == PROBED_TYPE_DURATION);
 	if (in->type != PROBED_TYPE_STRING && !dated) {
 		line_printf(why, "%s works on text, and this is %s", names[f->kind], value_type_name(in->type));

@@ -3,6 +3,7 @@
 #ifndef JUDGE_FILTER_H
 #define JUDGE_FILTER_H
 
+#include <jansson.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -29,6 +30,8 @@ struct scratch {
 	struct values values[2];
 	struct buf text[2];
 	int now; /* which of them holds the current values */
+	json_t *document; /* that the values of a JSONPath point into */
+	bool failed;      /* the query could not be asked at all: then nothing holds, `count` neither */
 };
 
 /* Parses the filter that stands next, if one does: 1, 0 where none does, or -1. `subject` names what it is applied
@@ -41,6 +44,7 @@ const char *const *filter_names(size_t *n);
 /* Turns the current values of `s` into new ones. A value that it can't take is dropped, and `why` says why. */
 void filter_apply(const struct filter *f, struct scratch *s, int64_t wall_ns, struct line *why);
 
+void scratch_reset(struct scratch *s);
 void scratch_free(struct scratch *s);
 
 #endif

@@ -185,54 +185,60 @@ void predicate_free(struct predicate *p)
 	*p = (struct predicate){ 0 };
 }
 
-static bool unlike(const struct predicate *p, const struct value *v, struct line *why)
+static int unlike(const struct value *v, struct line *why, const char *what)
 {
 	line_value(why, v, false);
-	line_printf(why, " is %s; it can't be compared with ", value_type_name(v->type));
-	line_value(why, &p->values[0], false);
-	return false;
+	if (v->type == VALUE_JSON || v->type == VALUE_NULL)
+		line_printf(why, " %s", what);
+	else
+		line_printf(why, " is %s; it %s", value_type_name(v->type), what);
+	return 0;
 }
 
-static bool text_holds(const struct predicate *p, const struct value *v, struct line *why)
+static int not_comparable(const struct predicate *p, const struct value *v, struct line *why)
+{
+	unlike(v, why, "can't be compared with ");
+	line_value(why, &p->values[0], false);
+	return 0;
+}
+
+static int text_holds(const struct predicate *p, const struct value *v, struct line *why)
 {
 	if (v->type != PROBED_TYPE_STRING) {
-		line_value(why, v, false);
-		line_printf(why, " is %s; %s works on text", value_type_name(v->type), names[p->kind]);
-		return false;
+		unlike(v, why, "has no text to look into");
+		return 0;
 	}
 	if (p->kind == PRED_MATCHES) {
 		int rc = regex_match(p->re, v->s, v->len);
 		if (rc < 0)
 			line_printf(why, "the pattern %s takes too much work on it", p->written);
-		return rc > 0;
+		return rc;
 	}
 	const struct value *want = &p->values[0];
-	if (!want->len)
-		return true;
-	if (v->len < want->len)
-		return false;
+	if (v->len < want->len || !want->len)
+		return !want->len;
 	if (p->kind == PRED_CONTAINS)
 		return memmem(v->s, v->len, want->s, want->len) != NULL;
 	return !memcmp(p->kind == PRED_STARTS ? v->s : v->s + v->len - want->len, want->s, want->len);
 }
 
-static bool in_set(const struct predicate *p, const struct value *v, struct line *why)
+static int in_set(const struct predicate *p, const struct value *v, struct line *why)
 {
 	int order, like = 0;
 	for (size_t i = 0; i < p->n; i++) {
 		bool comparable = value_compare(v, &p->values[i], &order);
 		if (comparable && !order)
-			return true;
+			return 1;
 		like += comparable;
 	}
-	return like ? false : unlike(p, v, why);
+	return like ? 0 : not_comparable(p, v, why);
 }
 
-bool predicate_holds(const struct predicate *p, const struct value *v, struct line *why)
+int predicate_holds(const struct predicate *p, const struct value *v, struct line *why)
 {
 	int order, upper = 0;
 	if (p->kind == PRED_EXISTS)
-		return true;
+		return 1;
 	if (p->kind == PRED_EMPTY)
 		return (v->type == PROBED_TYPE_STRING && !v->len) || (v->type == VALUE_JSON && !v->i);
 	if (predicate_textual(p))
@@ -240,7 +246,7 @@ bool predicate_holds(const struct predicate *p, const struct value *v, struct li
 	if (p->kind == PRED_SET)
 		return in_set(p, v, why);
 	if (!value_compare(v, &p->values[0], &order) || (p->kind == PRED_IN && !value_compare(v, &p->values[1], &upper)))
-		return unlike(p, v, why);
+		return not_comparable(p, v, why);
 	switch (p->kind) {
 	case PRED_EQ: return order == 0;
 	case PRED_NE: return order != 0;

@@ -29,8 +29,9 @@ struct predicate {
 int predicate_parse(struct lexer *l, struct predicate *p, const char *subject, const struct shape *shape);
 void predicate_free(struct predicate *p);
 
-/* Does it hold of one value, `not` aside? Where a value is of the wrong type for it, false, and `why` says so. */
-bool predicate_holds(const struct predicate *p, const struct value *v, struct line *why);
+/* Does it hold of one value, `not` aside? 1 or 0; -1: it could not be told, so that `not` doesn't hold either. `why` says
+ * what was wrong with the value, if anything. */
+int predicate_holds(const struct predicate *p, const struct value *v, struct line *why);
 /* "< 300 ms", "not in 200..299"; `percent`: ratios are shown so */
 void predicate_describe(const struct predicate *p, struct line *out);
 /* Does it look into text (contains, startswith, endswith, matches)? */

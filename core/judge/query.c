@@ -8,6 +8,7 @@
 
 #include "base/mem.h"
 #include "base/str.h"
+#include "judge/jsonpath.h"
 
 static const char *const builtins[] = { "body", "jsonpath", "latency", "service", "lag", "phase" };
 
@@ -44,6 +45,46 @@ static int parse_phase(struct lexer *l, struct query *q)
 	const char *near = str_nearest(word_text(w, text), known, PROBED_PHASES);
 	return lex_fail(l, w.at, "unknown phase \"%s\": expected resolve, connect, tls, send, wait or receive%s%s%s", text,
 	                near ? " (did you mean \"" : "", near ? near : "", near ? "\"?)" : "");
+}
+
+/* A path ends at the first blank outside of its brackets and strings; or it stands in quotes as a whole. */
+static struct word path_extent(struct lexer *l)
+{
+	struct word w = { .at = l->p };
+	int depth = 0;
+	for (char quote = 0; *l->p && (depth > 0 || quote || !strchr(" \t\r\n", *l->p)); l->p++) {
+		if (quote && *l->p == '\\' && l->p[1])
+			l->p++;
+		else if (quote)
+			quote = *l->p == quote ? 0 : quote;
+		else if (*l->p == '"' || *l->p == '\'')
+			quote = *l->p;
+		else
+			depth += (*l->p == '[' || *l->p == '(') - (*l->p == ']' || *l->p == ')');
+	}
+	w.len = (size_t)(l->p - w.at);
+	return w;
+}
+
+static int parse_jsonpath(struct lexer *l, struct query *q)
+{
+	char error[200];
+	size_t at = 0;
+	struct literal quoted = { 0 };
+	lex_blank(l);
+	struct word w;
+	if (*l->p == '"' || *l->p == '\'') {
+		if (lex_literal(l, NULL, &quoted))
+			return -1;
+		w = (struct word){ quoted.text.data, quoted.text.len };
+	} else {
+		w = path_extent(l);
+	}
+	q->path = jsonpath_compile(w.at, w.len, error, sizeof error, &at);
+	q->canonical = xasprintf("jsonpath %.*s", (int)w.len, w.at);
+	int rc = q->path ? 0 : lex_fail(l, quoted.at ? quoted.at : w.at + at, "%s", error);
+	buf_free(&quoted.text);
+	return rc;
 }
 
 /* `header NAME`, `header.NAME`, `status`. */
@@ -89,6 +130,11 @@ int query_parse(struct lexer *l, struct query *q, const struct driver_table *dri
 		q->kind = QUERY_PHASE;
 		return parse_phase(l, q);
 	}
+	if (word_is(w, "jsonpath")) {
+		q->kind = QUERY_JSONPATH;
+		*shape = (struct shape){ .type = VALUE_ANY, .many = true };
+		return parse_jsonpath(l, q);
+	}
 	if (word_is(w, "body")) {
 		q->kind = QUERY_BODY;
 		shape->type = PROBED_TYPE_STRING;
@@ -104,6 +150,7 @@ int query_parse(struct lexer *l, struct query *q, const struct driver_table *dri
 
 void query_free(struct query *q)
 {
+	jsonpath_free(q->path);
 	free(q->late);
 	free(q->canonical);
 	*q = (struct query){ 0 };
@@ -133,11 +180,58 @@ static void run_fact(const struct query *q, const struct result *r, struct scrat
 		line_printf(why, q->list ? "none in this result" : "no such fact in this result");
 }
 
+static struct value value_of(const json_t *node)
+{
+	switch (json_typeof(node)) {
+	case JSON_STRING:
+		return (struct value){ .type = PROBED_TYPE_STRING, .s = json_string_value(node), .len = json_string_length(node) };
+	case JSON_INTEGER:
+		return (struct value){ .type = PROBED_TYPE_INTEGER, .i = json_integer_value(node) };
+	case JSON_REAL:
+		return (struct value){ .type = PROBED_TYPE_FLOAT, .f = json_real_value(node) };
+	case JSON_TRUE:
+	case JSON_FALSE:
+		return (struct value){ .type = PROBED_TYPE_BOOLEAN, .i = json_is_true(node) };
+	case JSON_NULL:
+		return (struct value){ .type = VALUE_NULL };
+	case JSON_ARRAY:
+		return (struct value){ .type = VALUE_JSON, .s = "an array", .i = (int64_t)json_array_size(node) };
+	default:
+		return (struct value){ .type = VALUE_JSON, .s = "an object", .i = (int64_t)json_object_size(node) };
+	}
+}
+
+static void run_jsonpath(const struct query *q, const struct evidence *evidence, struct scratch *s, struct line *why)
+{
+	char error[200];
+	struct jsonpath_nodes nodes = { 0 };
+	s->failed = true;
+	if (evidence->body_bytes > evidence->body_len) {
+		line_printf(why, "of a body of %llu bytes only %zu were kept", (unsigned long long)evidence->body_bytes,
+		            evidence->body_len);
+		return;
+	}
+	s->document = jsonpath_parse_document(evidence->body, evidence->body_len, error, sizeof error);
+	if (!s->document) {
+		line_printf(why, "the body is not JSON: %s", error);
+		return;
+	}
+	if (jsonpath_select(q->path, s->document, &nodes)) {
+		line_printf(why, "the path takes too much work on this body");
+	} else {
+		s->failed = false;
+		for (size_t i = 0; i < nodes.n; i++)
+			*values_add(&s->values[0]) = value_of(nodes.list[i]);
+		if (!nodes.n)
+			line_printf(why, "no such value in the body");
+	}
+	jsonpath_nodes_free(&nodes);
+}
+
 void query_run(const struct query *q, const struct evidence *evidence, struct scratch *s, struct line *why)
 {
 	const struct result *r = evidence->result;
-	s->now = 0;
-	s->values[0].n = 0;
+	scratch_reset(s);
 	switch (q->kind) {
 	case QUERY_FACT:
 		run_fact(q, r, s, why);
@@ -145,6 +239,9 @@ void query_run(const struct query *q, const struct evidence *evidence, struct sc
 	case QUERY_BODY:
 		*values_add(&s->values[0]) = (struct value){ .type = PROBED_TYPE_STRING, .len = evidence->body_len,
 			                                     .s = evidence->body ? evidence->body : "" };
+		break;
+	case QUERY_JSONPATH:
+		run_jsonpath(q, evidence, s, why);
 		break;
 	case QUERY_LATENCY:
 		add_duration(s, result_latency_ns(r));
@@ -160,8 +257,6 @@ void query_run(const struct query *q, const struct evidence *evidence, struct sc
 			add_duration(s, r->phase_ns[q->index]);
 		else
 			line_printf(why, "this phase did not happen");
-		break;
-	default:
 		break;
 	}
 }

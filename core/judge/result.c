@@ -140,10 +140,11 @@ void result_encode(struct buf *b, const struct result *r)
 	buf_bytes(b, r->arena.data, r->arena.len);
 }
 
-/* An offset is good where a string starts there: inside the arena, which ends with a NUL. */
+/* An offset is good where a string starts there, with a NUL behind it: the arena ends with one. */
 static bool good(const struct result *r, uint32_t offset, uint32_t len)
 {
-	return (uint64_t)offset + len < r->arena.len;
+	uint64_t end = (uint64_t)offset + len;
+	return end < r->arena.len && (!len || (offset && !r->arena.data[end]));
 }
 
 static bool all_good(const struct result *r)

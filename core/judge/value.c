@@ -264,7 +264,7 @@ void line_value(struct line *o, const struct value *v, bool percent)
 		line_printf(o, "null");
 		break;
 	case VALUE_JSON:
-		line_printf(o, "%s", v->s ? v->s : "an object or array");
+		line_printf(o, "%s", v->s);
 		break;
 	default:
 		line_excerpt(o, v->s, v->len);

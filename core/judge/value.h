@@ -15,7 +15,7 @@
 enum {
 	VALUE_ANY = 0x100, /* of a query: known only at run time */
 	VALUE_NULL,
-	VALUE_JSON /* an object or an array: s is its text */
+	VALUE_JSON /* an object or an array: s says which, i is how many it holds */
 };
 
 struct value {

@@ -24,7 +24,7 @@ void hist_add(struct hist *h, int64_t ns);
 void hist_merge(struct hist *into, const struct hist *from);
 /* The value at or below which the share q (0..1) of samples lies; 0 where there are none. */
 int64_t hist_quantile(const struct hist *h, double q);
-/* Samples of at most `ns` (exact where ns is a bucket's bound). */
+/* Samples of at most `ns`: interpolated within a bucket. */
 uint64_t hist_count_le(const struct hist *h, int64_t ns);
 
 #endif

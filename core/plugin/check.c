@@ -74,12 +74,17 @@ static void end(char how, const char *format, ...)
 	open_step = false;
 }
 
-/* The step passed, unless it failed already or the host has a complaint. */
-static void pass(const char *remark)
+static void fail_on_complaint(void)
 {
 	const char *complaint = check_host_complaint();
 	if (complaint)
 		end('f', "%s", complaint);
+}
+
+/* The step passed, unless it failed already. */
+static void pass(const char *remark)
+{
+	fail_on_complaint();
 	end('p', "%s", remark);
 }
 
@@ -87,6 +92,7 @@ static void pass(const char *remark)
 static void compare(struct check_counts before, int spare)
 {
 	struct check_counts now = check_host_counts();
+	fail_on_complaint(); /* says more than what it led to */
 	const struct {
 		const char *what;
 		int before, now;
@@ -121,10 +127,11 @@ static void target_free(const struct subject *s, void *worker, void *target)
 static void trial_start(const struct subject *s, struct trial *t, void *target, void *session)
 {
 	*t = (struct trial){
-		.probe = { .magic = CHECK_PROBE_MAGIC, .driver = s->table, .options = &s->options },
+		.probe = { .driver = s->table, .options = &s->options },
 		.mem = xcalloc(1, s->driver->probe_size + 1),
 	};
 	t->probe.deadline_ns = clock_now_ns() + PROBE_TIMEOUT_NS;
+	check_host_know(&t->probe);
 	t->probe.in_start = true;
 	s->driver->start(s->worker, target, session, &t->probe, t->mem);
 	t->probe.in_start = false;
@@ -148,6 +155,7 @@ static void trial_end(const struct subject *s, struct trial *t)
 			end('f', "writes to the memory of a probe that has ended (byte %u)", i);
 			break;
 		}
+	check_host_forget(&t->probe);
 	free(t->mem);
 }
 
@@ -339,11 +347,13 @@ static void check_blocking(struct subject *s)
 	struct check_counts before = check_host_counts();
 	char remark[300] = "";
 	for (int i = 0; i < 3; i++) {
-		struct trial t = { .probe = { .magic = CHECK_PROBE_MAGIC, .driver = s->table, .options = &s->options } };
+		struct trial t = { .probe = { .driver = s->table, .options = &s->options } };
 		struct probed_verdict v = { 0 };
 		t.probe.deadline_ns = clock_now_ns() + PROBE_TIMEOUT_NS;
 		t.mem = xcalloc(1, s->driver->probe_size + 1);
+		check_host_know(&t.probe);
 		s->driver->run(s->worker, s->target, NULL, &t.probe, t.mem, &v);
+		check_host_forget(&t.probe);
 		free(t.mem);
 		if (v.outcome >= PROBED_OUTCOMES)
 			end('f', "outcome %u", v.outcome);

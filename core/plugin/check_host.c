@@ -16,6 +16,7 @@
 #include "base/mem.h"
 
 struct probed_watch {
+	struct probed_watch *next, **prev; /* of all */
 	ev_io io;
 	probed_watch_fn fn;
 	void *arg;
@@ -37,6 +38,8 @@ struct probed_lookup {
 
 static struct loop *loop;
 static struct check_counts held;
+static struct probed_watch *watches;
+static struct probed_probe *probes;
 static char complaint[256];
 static bool complained;
 static const struct probed_probe *awaited;
@@ -115,6 +118,11 @@ static struct probed_watch *watch_new(int32_t fd, uint32_t events, probed_watch_
 	w->arg = arg;
 	ev_io_init(&w->io, on_io, fd, ev_events(events));
 	w->io.data = w;
+	w->prev = &watches;
+	w->next = watches;
+	if (w->next)
+		w->next->prev = &w->next;
+	watches = w;
 	watch_set(w, events);
 	held.watches++;
 	return w;
@@ -127,6 +135,9 @@ static void watch_free(struct probed_watch *w)
 	if (fcntl(w->io.fd, F_GETFD) < 0)
 		complain("closes descriptor %d before watch_free()", w->io.fd);
 	ev_io_stop(loop->ev, &w->io);
+	*w->prev = w->next;
+	if (w->next)
+		w->next->prev = w->prev;
 	held.watches--;
 	free(w);
 }
@@ -204,7 +215,13 @@ static struct probed_lookup *resolve(const char *name, uint32_t family, probed_r
 /* Whether `probe` may still be spoken about. */
 static bool alive(const struct probed_probe *probe, const char *call)
 {
-	CHECK_MAGIC(probe, CHECK_PROBE_MAGIC);
+	const struct probed_probe *known = probes;
+	while (known && known != probe)
+		known = known->next;
+	if (!known) {
+		complain("calls %s for a probe that is gone", call);
+		return false;
+	}
 	if (probe->ended)
 		complain("calls %s for a probe that %s", call, probe->cancelled ? "was cancelled" : "is complete already");
 	return !probe->ended;
@@ -222,8 +239,7 @@ static const struct probed_value *host_option(struct probed_probe *probe, uint32
 
 static int64_t host_deadline(const struct probed_probe *probe)
 {
-	alive(probe, "deadline()");
-	return probe->deadline_ns;
+	return alive(probe, "deadline()") ? probe->deadline_ns : 0;
 }
 
 static void phase_add(struct probed_probe *probe, uint32_t phase, int64_t ns)
@@ -403,10 +419,36 @@ struct check_counts check_host_counts(void)
 	return c;
 }
 
+void check_host_know(struct probed_probe *probe)
+{
+	probe->next = probes;
+	probes = probe;
+}
+
+void check_host_forget(const struct probed_probe *probe)
+{
+	struct probed_probe **at = &probes;
+	while (*at && *at != probe)
+		at = &(*at)->next;
+	if (*at)
+		*at = probe->next;
+}
+
 static void on_time(struct wheel_timer *timer)
 {
 	(void)timer;
 	loop_stop(loop);
+}
+
+/* libev would end the process with less to say. */
+static void find_closed(void)
+{
+	for (struct probed_watch *w = watches; w; w = w->next) {
+		if (!ev_is_active(&w->io) || fcntl(w->io.fd, F_GETFD) >= 0)
+			continue;
+		complain("closes descriptor %d, which it still watches", w->io.fd);
+		ev_io_stop(loop->ev, &w->io);
+	}
 }
 
 void check_host_run(const struct probed_probe *probe, int64_t until_ns)
@@ -414,6 +456,7 @@ void check_host_run(const struct probed_probe *probe, int64_t until_ns)
 	struct wheel_timer limit = { .fn = on_time };
 	loop_timer_set(loop, &limit, until_ns);
 	awaited = probe;
+	find_closed();
 	if (!probe || !probe->ended)
 		loop_run(loop);
 	awaited = NULL;

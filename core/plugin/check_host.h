@@ -15,10 +15,8 @@
 #include "config/option.h"
 #include "plugin/table.h"
 
-#define CHECK_PROBE_MAGIC 0x63707262u
-
 struct probed_probe {
-	unsigned magic;
+	struct probed_probe *next; /* of all that the host knows */
 	const struct driver_table *driver;
 	const struct options *options;
 	int64_t deadline_ns;
@@ -41,6 +39,9 @@ void check_host_end(void);
 struct check_counts check_host_counts(void);
 /* Runs the loop until `probe` (may be NULL) has ended, or the time has come. */
 void check_host_run(const struct probed_probe *probe, int64_t until_ns);
+/* From here on the plugin may speak of this probe; afterwards it is an unknown one. */
+void check_host_know(struct probed_probe *probe);
+void check_host_forget(const struct probed_probe *probe);
 /* The first thing that the plugin did wrong since it was asked last, NULL: nothing. */
 const char *check_host_complaint(void);
 

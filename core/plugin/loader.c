@@ -322,7 +322,5 @@ void loader_close_all(void)
 			l->entry.unload();
 		loaded_free(l);
 	}
-	if (ltdl_ready)
-		lt_dlexit();
-	ltdl_ready = false;
+	/* no lt_dlexit(): it forgets resident modules without freeing what it knows of them */
 }

@@ -5,8 +5,10 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -41,7 +43,7 @@ static void reset_signals(void)
 }
 
 /* Between fork and exec: only what is async-signal-safe. */
-static _Noreturn void become(char *const argv[], pid_t parent, int channel_fd, int page_fd)
+static _Noreturn void become(char *const argv[], pid_t parent, int channel_fd, int page_fd, bool keep_stdout)
 {
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	if (getppid() != parent)
@@ -57,7 +59,8 @@ static _Noreturn void become(char *const argv[], pid_t parent, int channel_fd, i
 	if (fcntl(STDERR_FILENO, F_GETFD) < 0)
 		dup2(null, STDERR_FILENO);
 	dup2(null, STDIN_FILENO);
-	dup2(STDERR_FILENO, STDOUT_FILENO); /* our stdout is for results: nothing of a plugin's may land there */
+	if (!keep_stdout)
+		dup2(STDERR_FILENO, STDOUT_FILENO); /* our stdout is for results: nothing of a driver's may land there */
 	dup2(channel, CHILD_CHANNEL_FD);
 	if (page >= 0)
 		dup2(page, CHILD_PAGE_FD);
@@ -81,7 +84,7 @@ pid_t spawn_child(const char *role, int channel_fd, int page_fd)
 	sigprocmask(SIG_SETMASK, &all, &before);
 	pid_t pid = fork();
 	if (pid == 0)
-		become(argv, parent, channel_fd, page_fd);
+		become(argv, parent, channel_fd, page_fd, !strcmp(role, "recorder"));
 	int saved = errno;
 	sigprocmask(SIG_SETMASK, &before, NULL);
 	errno = saved;

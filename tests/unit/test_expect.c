@@ -198,6 +198,7 @@ static void a_runaway_pattern_is_stopped_and_named(void **state)
 	of.body = text;
 	of.body_len = of.body_bytes = sizeof text;
 	assert_judged("body matches /^(a+)+[^a]/", &of, "body: the pattern /^(a+)+[^a]/ takes too much work on it");
+	assert_judged("body not matches /^(a+)+[^a]/", &of, "body: the pattern /^(a+)+[^a]/ takes too much work on it");
 	assert_judged("body regex /^(a+)+[^a]/ exists", &of,
 	              "body regex /^(a+)+[^a]/: the pattern takes too much work on "
 	              "\"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa...\"");
@@ -231,6 +232,64 @@ static void a_body_that_was_only_hashed_is_judged_by_its_hash(void **state)
 	assert_judged("body exists", &of, "body has no bytes");
 	assert_judged("body empty", &of, NULL);
 	assert_judged("body matches /^$/", &of, NULL);
+}
+
+static const char document[] = "{\"n\": 5, \"f\": 2.5, \"s\": \"Text\", \"t\": true, \"z\": null, \"a\": [1, 2, 3], \"o\": {},"
+	" \"e\": [], \"items\": [{\"id\": 7, \"k\": \"a b\"}, {\"id\": 8, \"k\": \"c\"}]}";
+
+static void a_path_looks_into_a_json_body(void **state)
+{
+	(void)state;
+	static const char *const table[][2] = {
+		{ "jsonpath $.n == 5", NULL },
+		{ "jsonpath $.n in 4..6", NULL },
+		{ "jsonpath $.n < 5.5", NULL },
+		{ "jsonpath $.f == 2.5", NULL },
+		{ "jsonpath $.s == Text", NULL },
+		{ "jsonpath $.s lower startswith te", NULL },
+		{ "jsonpath $.t == true", NULL },
+		{ "jsonpath $.z == null", NULL },
+		{ "jsonpath $.a[*] count == 3", NULL },
+		{ "jsonpath $.a[*] == 3", NULL },
+		{ "jsonpath $.a[*] last == 3", NULL },
+		{ "jsonpath $.a count == 1", NULL },
+		{ "jsonpath $.e empty", NULL },
+		{ "jsonpath $.o empty", NULL },
+		{ "jsonpath $.a not empty", NULL },
+		{ "jsonpath $.x not exists", NULL },
+		{ "jsonpath $.x count == 0", NULL },
+		{ "jsonpath $.items[?@.k == 'a b'].id == 7", NULL },
+		{ "jsonpath \"$.items[?@.k == 'a b'] .id\" == 7", NULL },
+		{ "jsonpath $['items'][?match(@.k, '[a-c]')].id number == 8", NULL },
+		{ "jsonpath $.n == 6", "jsonpath $.n 5, expected == 6" },
+		{ "jsonpath $.n == \"5\"", "jsonpath $.n: 5 is an integer; it can't be compared with \"5\"" },
+		{ "jsonpath $.s > 5", "jsonpath $.s: \"Text\" is a string; it can't be compared with 5" },
+		{ "jsonpath $.a == 5", "jsonpath $.a: an array can't be compared with 5" },
+		{ "jsonpath $.z == 5", "jsonpath $.z: null can't be compared with 5" },
+		{ "jsonpath $.n contains 5", "jsonpath $.n: 5 is an integer; it has no text to look into" },
+		{ "jsonpath $.n lower == five", "jsonpath $.n lower: lower works on text, and this is an integer" },
+		{ "jsonpath $.t == false", "jsonpath $.t yes, expected == no" },
+		{ "jsonpath $.a[*] in {7, 8}", "jsonpath $.a[*] 1, 2, 3, expected in {7, 8}" },
+		{ "jsonpath $.x == 5", "jsonpath $.x: no such value in the body" },
+		{ "jsonpath $.x empty", "jsonpath $.x: no such value in the body" },
+	};
+	struct evidence of = { .driver = &driver, .result = &result, .body = document, .body_len = strlen(document),
+		               .body_bytes = strlen(document) };
+	for (size_t i = 0; i < ARRAY_LEN(table); i++)
+		assert_judged(table[i][0], &of, table[i][1]);
+	assert_judged("jsonpath $.n not exists", &evidence, "jsonpath $.n: the body is not JSON: line 1, column 1: invalid token near '<'");
+	assert_judged("jsonpath $.n count == 0", &evidence, "jsonpath $.n count: the body is not JSON: line 1, column 1: invalid token near '<'");
+	static const char big[] = "{\"big\": 123456789012345678901234567890}";
+	of.body = big;
+	of.body_len = of.body_bytes = strlen(big);
+	assert_judged("jsonpath $.big > 1000000", &of, NULL);
+	of.body_bytes = 5000000;
+	of.body_len = 7;
+	assert_judged("jsonpath $.n == 5", &of, "jsonpath $.n: of a body of 5000000 bytes only 7 were kept");
+	struct expectation *e = compiled("jsonpath $.a[?@ > 1] count == 1");
+	assert_int_equal(expectation_body_want(e), 1 << 20);
+	assert_string_equal(expectation_query(e), "jsonpath $.a[?@ > 1]");
+	expectation_free(e);
 }
 
 static void what_is_wanted_of_the_body_is_the_least_that_will_do(void **state)
@@ -314,6 +373,9 @@ static void faults_are_told_with_their_column(void **state)
 		{ "server replace /a/ \"${\" == c", "column 20: not a replacement: a $ is written $$, a group $1" },
 		{ "header", "column 7: expected a name after header: header NAME" },
 		{ "phase tsl < 1s", "column 7: unknown phase \"tsl\": expected resolve, connect, tls, send, wait or receive (did you mean \"tls\"?)" },
+		{ "jsonpath a == 1", "column 10: a JSONPath begins with $" },
+		{ "jsonpath $.a[ == 1", "column 15: expected a selector: a quoted name, *, an index, a slice or ?filter" },
+		{ "jsonpath $[?lenght(@) > 1] exists", "column 13: unknown function lenght() (did you mean length()?)" },
 		{ "rtt.avg lower == x", "column 9: rtt.avg is a duration: lower works on text" },
 		{ "status days_from_now > 1", "column 8: status is an integer: days_from_now works on times, durations, and text that is a date" },
 	};
@@ -344,6 +406,7 @@ int main(void)
 		cmocka_unit_test(a_runaway_pattern_is_stopped_and_named),
 		cmocka_unit_test(an_excerpt_is_short_and_never_cuts_a_character),
 		cmocka_unit_test(a_body_that_was_only_hashed_is_judged_by_its_hash),
+		cmocka_unit_test(a_path_looks_into_a_json_body),
 		cmocka_unit_test(what_is_wanted_of_the_body_is_the_least_that_will_do),
 		cmocka_unit_test(the_same_query_has_one_name),
 		cmocka_unit_test(faults_are_told_with_their_column),

@@ -1,0 +1,234 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * model.c - the model as a whole: from the sections to targets, sinks, services and plugins' settings; its life and end.
+ */
+#include "config/model.h"
+
+#include <string.h>
+#include <strings.h>
+
+#include "base/mem.h"
+#include "base/str.h"
+#include "config/build.h"
+
+#define MODEL_MAGIC 0x6d6f6465u
+
+static const char *const kinds[] = { "probed", "defaults", "target", "sink", "service", "plugin" };
+
+static void check_kinds(struct builder *b)
+{
+	for (size_t i = 0; i < b->config->n; i++) {
+		const struct section *s = b->config->list[i];
+		bool known = false;
+		for (size_t k = 0; k < ARRAY_LEN(kinds); k++)
+			known = known || !strcmp(s->kind, kinds[k]);
+		const char *near = str_nearest(s->kind, kinds, ARRAY_LEN(kinds));
+		if (!known)
+			errs_add(b->errs, s->at, s->title, NULL, "unknown kind of section%s%s%s: expected one of probed, defaults, "
+			         "target, sink, service, plugin", near ? " (did you mean \"" : "", near ? near : "",
+			         near ? "\"?)" : "");
+		else if (!strcmp(s->kind, "probed") && *s->name)
+			errs_add(b->errs, s->at, s->title, NULL, "[probed] takes no name");
+	}
+}
+
+/* The settings' errors were most likely told before, by config_settings(): what is new is added. */
+static void read_settings(struct builder *b)
+{
+	struct errs own = { 0 };
+	config_settings(b->config, &b->model->settings, &own);
+	for (size_t i = 0; i < own.n; i++) {
+		bool told = false;
+		for (size_t k = 0; k < b->errs->n; k++)
+			told = told || !strcmp(b->errs->list[k].text, own.list[i].text);
+		if (!told)
+			errs_add(b->errs, (struct place){ 0 }, NULL, NULL, "%s", own.list[i].text);
+	}
+	errs_free(&own);
+}
+
+static void part_unknown(struct builder *b, const struct section *s, const struct entry *e, bool sink)
+{
+	CLEANUP_FREE const char **names = NULL;
+	size_t n = 0, cap = 0;
+	for (uint32_t i = 0; i < b->registry->n_plugins; i++) {
+		const struct plugin_table *p = b->registry->plugins[i];
+		uint32_t n_parts = p->state != PLUGIN_LOADED ? 0 : sink ? p->n_sinks : p->n_services;
+		for (uint32_t k = 0; k < n_parts; k++) {
+			xgrow(names, n, cap);
+			names[n++] = sink ? p->sinks[k].name : p->services[k].name;
+		}
+	}
+	const char *near = n ? str_nearest(e->value, names, n) : NULL;
+	errs_add(b->errs, e->at, s->title, e->key, "unknown %s \"%s\"%s%s%s; probed --list-plugins shows what is there",
+	         sink ? "sink" : "service", e->value, near ? " (did you mean \"" : "", near ? near : "", near ? "\"?)" : "");
+}
+
+static void read_part(struct builder *b, const struct section *s, bool sink, struct part *out, size_t *n)
+{
+	static const char *const known[] = { "driver" };
+	const struct entry *e = section_find(s, "driver");
+	struct model_arena *arena = b->model->arena;
+	if (!*s->name) {
+		errs_add(b->errs, s->at, s->title, NULL, "needs a name: [%s NAME]", s->kind);
+		return;
+	}
+	if (!e) {
+		errs_add(b->errs, s->at, s->title, "driver", "is required, and missing; probed --list-plugins shows what is there");
+		return;
+	}
+	const struct part_table *table = sink ? registry_sink(b->registry, e->value) : registry_service(b->registry, e->value);
+	if (!table) {
+		part_unknown(b, s, e, sink);
+		return;
+	}
+	struct kv *kvs = arena_alloc(arena, s->n * sizeof *kvs);
+	uint32_t count = 0;
+	for (size_t i = 0; i < s->n; i++)
+		if (&s->entries[i] != e)
+			kvs[count++] = (struct kv){ .key = arena_str(arena, s->entries[i].key),
+			                            .value = arena_str(arena, s->entries[i].value),
+			                            .at = place_keep(b, s->entries[i].at) };
+	size_t wrong = options_check(&table->options, kvs, count, s->at, s->title, known, ARRAY_LEN(known), b->errs);
+	for (uint32_t i = 0; i < count; i++)
+		if (row_present(kvs[i].value) && ++wrong)
+			errs_add(b->errs, kvs[i].at, s->title, kvs[i].key, "${row...} belongs to a target with targets_from");
+	if (wrong)
+		return;
+	struct part *p = &out[(*n)++];
+	*p = (struct part){ .name = arena_str(arena, s->name), .table = table, .options = kvs, .n_options = count,
+	                    .at = place_keep(b, s->at) };
+	p->digest = kvs_digest(str_mix(str_hash(s->name, strlen(s->name)), str_hash(table->name, strlen(table->name))), kvs,
+	                       count);
+}
+
+static bool plugin_known(struct builder *b, const struct section *s)
+{
+	CLEANUP_FREE const char **names = xcalloc(b->registry->n_plugins, sizeof *names);
+	size_t n = 0;
+	for (uint32_t i = 0; i < b->registry->n_plugins; i++)
+		if (b->registry->plugins[i]->name)
+			names[n++] = b->registry->plugins[i]->name;
+	for (size_t i = 0; i < n; i++)
+		if (!strcmp(names[i], s->name))
+			return true;
+	const char *near = str_nearest(s->name, names, n);
+	errs_add(b->errs, s->at, s->title, NULL, "unknown plugin%s%s%s; probed --list-plugins shows what is there",
+	         near ? " (did you mean \"" : "", near ? near : "", near ? "\"?)" : "");
+	return false;
+}
+
+static void read_plugin(struct builder *b, const struct section *s)
+{
+	static struct option_decl decls[] = { { .name = "isolate", .type = PROBED_TYPE_BOOLEAN, .def = "no" } };
+	static const struct option_set set = { .list = decls, .n = ARRAY_LEN(decls) };
+	struct probed_value isolate = { 0 };
+	char error[300];
+	size_t wrong = 0;
+	for (size_t i = 0; i < s->n; i++) {
+		struct kv kv = { .key = s->entries[i].key, .value = s->entries[i].value, .at = s->entries[i].at };
+		wrong += options_check(&set, &kv, 1, s->at, s->title, NULL, 0, b->errs);
+		if (!wrong)
+			option_parse(&decls[0], kv.value, &isolate, error, sizeof error);
+	}
+	if (plugin_known(b, s) && !wrong)
+		b->model->plugins[b->model->n_plugins++] = (struct plugin_setting){
+			.name = arena_str(b->model->arena, s->name), .isolate = isolate.i };
+}
+
+static void read_parts(struct builder *b)
+{
+	struct model *m = b->model;
+	m->sinks = arena_alloc(m->arena, b->config->n * sizeof *m->sinks);
+	m->services = arena_alloc(m->arena, b->config->n * sizeof *m->services);
+	m->plugins = arena_alloc(m->arena, b->config->n * sizeof *m->plugins);
+	for (size_t i = 0; i < b->config->n; i++) {
+		const struct section *s = b->config->list[i];
+		if (!strcmp(s->kind, "sink"))
+			read_part(b, s, true, m->sinks, &m->n_sinks);
+		else if (!strcmp(s->kind, "service"))
+			read_part(b, s, false, m->services, &m->n_services);
+		else if (!strcmp(s->kind, "plugin"))
+			read_plugin(b, s);
+	}
+}
+
+static int by_name(const void *a, const void *b)
+{
+	const struct target *const *x = a, *const *y = b;
+	return strcmp((*x)->name, (*y)->name);
+}
+
+static void sort_targets(struct builder *b)
+{
+	struct model *m = b->model;
+	if (m->n_targets)
+		qsort(m->targets, m->n_targets, sizeof *m->targets, by_name);
+	for (size_t i = 1; i < m->n_targets; i++) {
+		const struct target *one = m->targets[i - 1], *two = m->targets[i];
+		if (strcmp(one->name, two->name) != 0)
+			continue;
+		char title[NAME_MAX_BYTES * 2 + 16];
+		snprintf(title, sizeof title, "target %s", two->name);
+		errs_add(b->errs, two->at, title, NULL, "the name is taken already, by %s:%d", one->at.file, one->at.line);
+	}
+}
+
+struct model *model_build(const struct config *c, struct registry *registry, struct errs *errs)
+{
+	CHECK_MAGIC(c, CONFIG_MAGIC);
+	size_t before = errs->errors;
+	struct model *m = xnew(struct model);
+	m->magic = MODEL_MAGIC;
+	m->refs = 1;
+	m->registry = registry_ref(registry);
+	m->arena = arena_new();
+	struct builder b = { .config = c, .registry = registry, .errs = errs, .model = m };
+	read_settings(&b);
+	check_kinds(&b);
+	defaults_read(&b);
+	targets_read(&b);
+	sort_targets(&b);
+	read_parts(&b);
+	for (uint32_t i = 0; i < registry->n_drivers; i++)
+		free(b.driver_defaults[i].list);
+	free(b.driver_defaults);
+	free(b.defaults.list);
+	checked_free(b.checked);
+	if (errs->errors == before)
+		return m;
+	model_unref(m);
+	return NULL;
+}
+
+struct model *model_ref(struct model *m)
+{
+	CHECK_MAGIC(m, MODEL_MAGIC);
+	m->refs++;
+	return m;
+}
+
+void model_unref(struct model *m)
+{
+	if (!m)
+		return;
+	CHECK_MAGIC(m, MODEL_MAGIC);
+	if (--m->refs)
+		return;
+	m->magic = 0;
+	settings_free(&m->settings);
+	registry_unref(m->registry);
+	free(m->targets);
+	for (size_t i = 0; i < m->n_target_files; i++)
+		free(m->target_files[i]);
+	free(m->target_files);
+	arena_free(m->arena);
+	free(m);
+}
+
+const struct target *model_target(const struct model *m, const char *name)
+{
+	struct target key = { .name = name }, *wanted = &key;
+	struct target **found = m->n_targets ? bsearch(&wanted, m->targets, m->n_targets, sizeof *m->targets, by_name) : NULL;
+	return found ? *found : NULL;
+}

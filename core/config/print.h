@@ -1,0 +1,16 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* print.h - values as a configuration file takes them. Pure. */
+#ifndef CONFIG_PRINT_H
+#define CONFIG_PRINT_H
+
+#include <stdint.h>
+
+#include "base/buf.h"
+
+/* Appends "key = value" so that it is read back as it is: quoted or as a block where need be. */
+void print_entry(struct buf *out, const char *key, const char *value);
+
+/* An exact duration: "1500ms". Returns out. */
+char *print_duration(int64_t ns, char *out, size_t size);
+
+#endif

@@ -1,0 +1,235 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * core.h - the core's own state, shared by the files of run/ and by nobody else. One thread, one loop.
+ *
+ *   schedule.c   when a subject is due             crew.c      worker processes, seats and pools
+ *   flight.c     probes under way                  health.c    strikes and quarantine of drivers
+ *   reload.c     a new configuration, step by step  recorder_link.c, service_link.c   the other children
+ */
+#ifndef RUN_CORE_H
+#define RUN_CORE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#include <uthash.h>
+
+#include "base/loop.h"
+#include "config/model.h"
+#include "judge/result.h"
+#include "measure/hist.h"
+#include "measure/stat.h"
+#include "plan/pace.h"
+#include "run/wire.h"
+
+struct core;
+struct subject;
+struct seat;
+struct worker;
+struct crew;
+struct recorder_link;
+struct service_link;
+struct reload;
+struct loaded;
+
+/* A named part of a target's results ("ipv6"). */
+struct sub_stat {
+	char *name;
+	struct probe_stat stat;
+};
+#define SUBS_MAX 64 /* for each target; further ones are counted in core.subs_refused */
+
+struct stat_row {
+	struct subject *subject;
+	uint32_t sub; /* UINT32_MAX: the target itself */
+};
+
+/* A target at run time: keyed by its name, outlives reloads. */
+struct subject {
+	unsigned magic;
+	struct core *core;
+	uint32_t id; /* on the wire, and the place in core.subjects */
+	const struct target *target;
+	char *name; /* outlives the model that `target` belongs to */
+	struct seat *home;
+	struct pace_every pace;
+	int64_t index; /* of the next due time */
+	struct wheel_timer due;
+	struct flight *flight; /* under way, NULL: none; a probe never overlaps itself */
+	struct probe_stat stat;
+	struct sub_stat *subs;
+	uint32_t n_subs, cap_subs;
+	uint64_t missed; /* due times that found the probe before still under way */
+	uint8_t told; /* 1 + the outcome that the log last told of */
+	uint32_t generation; /* of the last core_apply() that knew it */
+	struct model *keeps; /* removed from the configuration, but its last probe is under way: the model it was of */
+	UT_hash_handle hh;
+};
+#define SUBJECT_MAGIC 0x7375626au
+
+/* One probe under way, from its dispatch to its result. */
+struct flight {
+	unsigned magic;
+	struct core *core;
+	struct subject *subject;
+	struct worker *worker;   /* NULL while it waits for its seat to have one */
+	uint32_t slot;
+	uint32_t target_id;
+	const struct driver_table *driver; /* that it was dispatched to, of `registry` */
+	struct registry *registry;
+	uint64_t seq;
+	int64_t due_ns, timeout_ns;
+	bool again; /* was sent a second time */
+	struct wheel_timer overdue;
+	struct seat *waits; /* the seat in whose waiting list it stands; NULL: sent, or not yet */
+	struct flight *prev, *next;
+};
+#define FLIGHT_MAGIC 0x666c6967u
+
+/* Everything that is counted once for the daemon. */
+struct core_counters {
+	uint64_t probes, missed, again, lost_late; /* lost_late: results of probes that were already given up */
+	uint64_t no_answer, quarantined_probes, subs_refused;
+	uint64_t reloads_ok, reloads_failed;
+	uint64_t records_dropped, queries_refused, stream_dropped;
+	int64_t loop_longest_ns;
+};
+
+struct driver_stat {
+	char *name;
+	struct hist latency, lag;
+	UT_hash_handle hh;
+};
+
+/* What the commands (--once, a foreground run) want to see of each result. */
+struct core_observer {
+	void (*result)(void *ctx, const struct flight *f, const struct result *r);
+	void *ctx;
+};
+
+enum core_mode { CORE_DAEMON, CORE_ONCE };
+
+struct core {
+	unsigned magic;
+	struct loop *loop;
+	uint64_t epoch; /* wall ns of the start; with seq the id of a result */
+	uint64_t seq;
+	int64_t started_ns;
+	enum core_mode mode;
+	const char *config_path; /* NULL: from the command line's URLs */
+	struct model *model;
+	struct subject *by_name;
+	struct subject **subjects; /* by id; NULL: free */
+	uint32_t n_ids, cap_ids, generation;
+	uint32_t n_subjects;
+	struct stat_row *rows; /* for /metrics: targets and sub-results; only grows between reloads */
+	uint32_t n_rows, cap_rows;
+	uint32_t *free_ids;
+	uint32_t n_free, cap_free;
+	uint32_t n_flights;
+	struct flight *flight_pool;
+	struct crew *crew;
+	struct health *health;
+	struct recorder_link *recorder;
+	struct service_link **services;
+	size_t n_services;
+	struct reload *reload;
+	struct driver_stat *drivers;
+	struct core_counters count;
+	struct core_observer observer;
+	const struct part *once_sinks; /* --once has these instead of the model's sinks and services */
+	size_t n_once_sinks;
+	struct result scratch;
+	bool ready, draining;
+	bool scheduling; /* probes are due: false until all processes are up, or START_LIMIT has passed */
+	int signals_seen; /* of those that end us */
+	int exit_status;
+	struct wheel_timer tick, drain_limit, stop_at;
+	ev_signal on_term, on_int, on_hup;
+	void (*drained)(struct core *core); /* all flights have ended while draining */
+	int64_t watchdog_ns; /* systemd wants a sign of life so often; 0: it does not */
+};
+#define CORE_MAGIC 0x636f7265u
+
+/* --- schedule.c ------------------------------------------------------------------------------- */
+struct subject *subject_new(struct core *core, const struct target *target);
+/* The target is gone from the configuration: no further probe; ends once the one under way has ended. */
+void subject_remove(struct core *core, struct subject *s);
+void subject_free(struct subject *s);
+/* Takes over a changed configuration: keeps the schedule unless interval or jitter changed. */
+void subject_retarget(struct core *core, struct subject *s, const struct target *target);
+void subject_schedule(struct core *core, struct subject *s);
+/* One probe now (--once). */
+void subject_probe_now(struct core *core, struct subject *s);
+
+/* --- flight.c --------------------------------------------------------------------------------- */
+struct flight *flight_new(struct core *core, struct subject *s, int64_t due_ns);
+/* Its result came, or we made one up: counts, records, tells. Frees the flight unless r is a sub-result. */
+void flight_result(struct core *core, struct flight *f, struct result *r, bool last);
+/* Ends it as unknown with a reason class and a line for people. */
+void flight_unknown(struct core *core, struct flight *f, uint32_t reason, const char *message);
+
+/* --- health.c --------------------------------------------------------------------------------- */
+struct health *health_new(void);
+void health_free(struct health *h);
+/* A strike against a driver; true where that brings it into quarantine. */
+bool health_strike(struct core *core, const char *driver, const char *what);
+/* Why it is in quarantine, NULL: it is not. */
+const char *health_quarantined(const struct core *core, const char *driver);
+void health_pardon_all(struct core *core);
+uint32_t health_quarantines(const struct core *core);
+void health_each(const struct core *core, void (*fn)(void *ctx, const char *driver, uint64_t strikes, bool quarantined),
+                 void *ctx);
+
+/* --- recorder_link.c -------------------------------------------------------------------------- */
+struct recorder_link *recorder_link_new(struct core *core);
+void recorder_link_free(struct recorder_link *r);
+/* Opens, closes and changes sinks to what the model says. */
+void recorder_link_apply(struct recorder_link *r, const struct part *sinks, size_t n, bool reopen);
+void recorder_link_record(struct recorder_link *r, const struct flight *f, const struct result *result);
+/* Flushes and ends the child; done() follows, at once where there is none. */
+void recorder_link_drain(struct recorder_link *r, void (*done)(struct core *core));
+bool recorder_link_ready(const struct recorder_link *r);
+uint64_t recorder_link_restarts(const struct recorder_link *r);
+void recorder_link_each(const struct recorder_link *r, void (*fn)(void *ctx, const struct wire_sink_status *s), void *ctx);
+
+/* --- service_link.c --------------------------------------------------------------------------- */
+void services_apply(struct core *core, const struct part *parts, size_t n);
+void services_free(struct core *core);
+bool services_ready(const struct core *core);
+/* Answers what is half answered, before rows move. */
+void services_finish_pages(struct core *core);
+/* A result for those that subscribed to the stream "results". */
+void services_result(struct core *core, const struct flight *f, const struct result *r);
+void services_each(const struct core *core, void (*fn)(void *ctx, const char *name, uint64_t restarts, bool up), void *ctx);
+
+/* --- self.c ----------------------------------------------------------------------------------- */
+struct metrics_source;
+/* What /metrics shows of this core. */
+const struct metrics_source *core_metrics_source(struct core *core);
+void core_status_json(struct core *core, struct buf *out);
+void core_rows_rebuild(struct core *core);
+void core_rows_add(struct core *core, struct subject *s, uint32_t sub);
+/* True, or false with what is missing. */
+bool core_is_ready(const struct core *core, const char **why);
+struct driver_stat *core_driver_stat(struct core *core, const char *driver);
+
+/* --- reload.c --------------------------------------------------------------------------------- */
+/* Reads the configuration again, checks it, and takes it over; a bad one changes nothing. Asks that come while
+ * one is under way are answered by one more after it. `by_signal`: also reopens sinks and pardons drivers. */
+void core_reload(struct core *core, bool by_signal);
+/* The first configuration: takes model and plugins out of `first`. */
+void reload_begin(struct core *core, struct loaded *first);
+void reload_free(struct core *core);
+
+/* --- core.c ----------------------------------------------------------------------------------- */
+struct core *core_new(enum core_mode mode, const char *config_path);
+/* Takes the model out of `first`. Returns the exit status. for_ns: ends by itself after that long; 0: never. */
+int core_run(struct core *core, struct loaded *first, int64_t for_ns);
+void core_free(struct core *core);
+/* Stops scheduling, lets what is under way end within shutdown_timeout, then ends the loop. */
+void core_drain(struct core *core, int exit_status);
+
+#endif

@@ -1,0 +1,418 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* crew.c - see crew.h */
+#include "run/crew.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+#include <utlist.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "base/str.h"
+#include "run/crew_parts.h"
+
+#define WAITING_MAX WORKER_SLOTS
+#define DEATHS_APART_NS (10 * NS_PER_S)
+
+/* --- pools ------------------------------------------------------------------------------------ */
+
+static bool isolated(const struct model *m, const char *plugin)
+{
+	for (size_t i = 0; i < m->n_plugins; i++)
+		if (!strcmp(m->plugins[i].name, plugin))
+			return m->plugins[i].isolate;
+	return false;
+}
+
+/* The pool of a driver, "plugin:NAME" where its plugin has one of its own. */
+static void pool_name(const struct model *m, const struct driver_table *d, char *out, size_t size)
+{
+	bool own = d->plugin && isolated(m, d->plugin->name);
+	snprintf(out, size, "%s%s", own ? "plugin:" : "", own ? d->plugin->name : d->needs);
+}
+
+static struct pool *pool_find(const struct crew *crew, const char *name)
+{
+	for (struct pool *p = crew->pools; p; p = p->next)
+		if (!strcmp(p->name, name))
+			return p;
+	return NULL;
+}
+
+static unsigned seats_wanted(const struct model *m, const char *pool)
+{
+	if (strcmp(pool, "net") != 0)
+		return 1;
+	if (m->settings.workers > 0)
+		return (unsigned)m->settings.workers;
+	long n = sysconf(_SC_NPROCESSORS_ONLN);
+	return n < 1 ? 1 : (unsigned)n;
+}
+
+static void seat_restart(struct wheel_timer *t)
+{
+	worker_start((struct seat *)((char *)t - offsetof(struct seat, restart)));
+}
+
+static void pool_resize(struct pool *p, unsigned n)
+{
+	for (unsigned i = n; i < p->n_seats; i++) {
+		struct seat *seat = p->seats[i];
+		seat->closed = true;
+		loop_timer_stop(p->crew->core->loop, &seat->restart);
+		if (seat->worker)
+			worker_retire(seat->worker);
+	}
+	/* a closed seat stays until crew_free(): flights and subjects may still point to it */
+	if (n > p->n_seats)
+		p->seats = xreallocarray(p->seats, n, sizeof(*p->seats));
+	for (unsigned i = p->n_seats; i < n; i++) {
+		struct seat *seat = xnew(struct seat);
+		*seat = (struct seat){ .pool = p, .index = i, .restart.fn = seat_restart };
+		p->seats[i] = seat;
+	}
+	if (n > p->n_seats)
+		p->n_seats = n;
+	for (unsigned i = 0; i < n; i++)
+		p->seats[i]->closed = false;
+}
+
+static struct pool *pool_new(struct crew *crew, const char *name)
+{
+	struct pool *p = xnew(struct pool);
+	p->crew = crew;
+	p->name = xstrdup(name);
+	LL_APPEND(crew->pools, p);
+	return p;
+}
+
+static bool has_path(const char *const *paths, size_t n, const char *path)
+{
+	for (size_t i = 0; i < n; i++)
+		if (!strcmp(paths[i], path))
+			return true;
+	return false;
+}
+
+/* Gives the pool its plugins; workers learn of new ones, and are replaced where one they have has changed. */
+static void pool_set_plugins(struct pool *p, const struct model *m, const char **paths, uint32_t n,
+                             const char *const *changed, size_t n_changed)
+{
+	bool recycle = false;
+	for (uint32_t i = 0; i < p->n_plugins; i++)
+		recycle |= has_path(changed, n_changed, p->plugins[i]);
+	for (unsigned k = 0; k < p->n_seats; k++) {
+		struct worker *w = p->seats[k]->worker;
+		if (!w)
+			continue;
+		if (recycle) {
+			worker_retire(w);
+			continue;
+		}
+		for (uint32_t i = 0; i < n; i++)
+			if (!has_path(p->plugins, p->n_plugins, paths[i]))
+				worker_load_plugin(w, paths[i]);
+	}
+	free(p->plugins);
+	p->plugins = paths;
+	p->n_plugins = n;
+	struct registry *old = p->registry;
+	p->registry = registry_ref(m->registry);
+	if (old)
+		registry_unref(old);
+}
+
+/* The paths of all plugins whose drivers the model's targets use in this pool. */
+static const char **paths_of_pool(const struct model *m, const bool *used, const char *pool, uint32_t *n)
+{
+	const struct registry *r = m->registry;
+	const char **paths = xcalloc(r->n_drivers, sizeof *paths);
+	*n = 0;
+	for (uint32_t i = 0; i < r->n_drivers; i++) {
+		char name[128];
+		pool_name(m, r->drivers[i], name, sizeof name);
+		if (used[i] && !strcmp(name, pool) && !has_path(paths, *n, r->drivers[i]->plugin->path))
+			paths[(*n)++] = r->drivers[i]->plugin->path;
+	}
+	return paths;
+}
+
+void crew_apply(struct crew *crew, const struct model *m, const char *const *changed, size_t n_changed)
+{
+	const struct registry *r = m->registry;
+	bool *used = xcalloc(r->n_drivers, sizeof *used);
+	for (size_t i = 0; i < m->n_targets; i++)
+		used[m->targets[i]->driver->index] = true;
+	for (uint32_t i = 0; i < r->n_drivers; i++) {
+		char name[128];
+		pool_name(m, r->drivers[i], name, sizeof name);
+		if (used[i] && !pool_find(crew, name))
+			pool_new(crew, name);
+	}
+	for (struct pool *p = crew->pools; p; p = p->next) {
+		uint32_t n;
+		const char **paths = paths_of_pool(m, used, p->name, &n);
+		pool_set_plugins(p, m, paths, n, changed, n_changed);
+		pool_resize(p, n ? seats_wanted(m, p->name) : 0);
+		for (unsigned k = 0; k < p->n_seats; k++)
+			if (!p->seats[k]->closed && !p->seats[k]->worker && !wheel_running(&p->seats[k]->restart))
+				loop_timer_set(crew->core->loop, &p->seats[k]->restart, crew->core->loop->now_ns);
+	}
+	free(used);
+}
+
+void crew_settle(struct crew *crew)
+{
+	for (struct pool *p = crew->pools; p; p = p->next)
+		for (unsigned i = 0; i < p->n_seats; i++)
+			if (p->seats[i]->closed)
+				seat_send_waiting(p->seats[i]);
+}
+
+struct seat *crew_seat(struct crew *crew, const struct target *target)
+{
+	char name[128];
+	pool_name(crew->core->model, target->driver, name, sizeof name);
+	struct pool *p = pool_find(crew, name);
+	if (!p)
+		panic("no pool %s", name);
+	/* rendezvous hashing (Thaler and Ravishankar 1998): a changed number of seats moves few targets */
+	uint64_t key = str_hash(target->name, strlen(target->name)), best = 0;
+	struct seat *home = NULL;
+	for (unsigned i = 0; i < p->n_seats; i++) {
+		uint64_t score = str_mix(key, i + 1);
+		if (!p->seats[i]->closed && (!home || score > best)) {
+			home = p->seats[i];
+			best = score;
+		}
+	}
+	if (!home)
+		panic("pool %s has no seat", name);
+	return home;
+}
+
+/* --- seats ------------------------------------------------------------------------------------ */
+
+void seat_wait(struct seat *seat, struct flight *f)
+{
+	if (seat->closed || seat->n_waiting >= WAITING_MAX) {
+		flight_unknown(seat->pool->crew->core, f, PROBED_REASON_OVERLOADED, "too many probes wait for a worker");
+		return;
+	}
+	f->worker = NULL;
+	f->waits = seat;
+	DL_APPEND(seat->waiting, f);
+	seat->n_waiting++;
+}
+
+static void unwait(struct flight *f)
+{
+	DL_DELETE(f->waits->waiting, f);
+	f->waits->n_waiting--;
+	f->waits = NULL;
+}
+
+void seat_send_waiting(struct seat *seat)
+{
+	struct flight *f, *next;
+	DL_FOREACH_SAFE(seat->waiting, f, next)
+	{
+		unwait(f);
+		crew_dispatch(seat->pool->crew, f);
+	}
+}
+
+void seat_lost_worker(struct seat *seat, bool was_ready)
+{
+	struct core *core = seat->pool->crew->core;
+	int64_t now = clock_now_ns(), delay;
+	seat->worker = NULL;
+	if (seat->closed || seat->pool->crew->draining)
+		return;
+	seat->deaths = now - seat->last_death_ns < DEATHS_APART_NS ? seat->deaths + 1 : 0;
+	seat->last_death_ns = now;
+	seat->failures = was_ready ? 0 : seat->failures + 1;
+	if (was_ready) {
+		delay = (seat->deaths < 25 ? seat->deaths : 25) * 20 * NS_PER_MS;
+	} else {
+		delay = (INT64_C(100) << (seat->failures < 9 ? seat->failures : 9)) * NS_PER_MS;
+	}
+	loop_timer_set(core->loop, &seat->restart, now + delay);
+}
+
+/* --- subjects and flights --------------------------------------------------------------------- */
+
+void crew_target_add(struct crew *crew, struct subject *s)
+{
+	(void)crew;
+	if (s->home->worker)
+		worker_send_target(s->home->worker, s);
+}
+
+void crew_target_remove(struct crew *crew, struct seat *seat, uint32_t id)
+{
+	(void)crew;
+	if (seat->worker)
+		worker_remove_target(seat->worker, id);
+}
+
+void crew_dispatch(struct crew *crew, struct flight *f)
+{
+	struct seat *seat = f->subject->home;
+	if (f->subject->keeps)
+		flight_unknown(crew->core, f, PROBED_REASON_CANCELLED, "the target was removed before it could be probed");
+	else if (!seat->worker)
+		seat_wait(seat, f);
+	else if (!worker_dispatch(seat->worker, f))
+		flight_unknown(crew->core, f, PROBED_REASON_OVERLOADED, "too many probes are under way in the worker");
+}
+
+void crew_release(struct crew *crew, struct flight *f)
+{
+	(void)crew;
+	struct worker *w = f->worker;
+	if (!w) {
+		if (f->waits)
+			unwait(f);
+		return;
+	}
+	CHECK_MAGIC(w, WORKER_MAGIC);
+	struct slot *slot = &w->slots[f->slot];
+	slot->flight = NULL;
+	w->inflight--;
+	if (slot->answered)
+		w->free_slots[w->n_free++] = f->slot;
+}
+
+/* --- life cycle ------------------------------------------------------------------------------- */
+
+static void report_drained(struct loop_later *later)
+{
+	struct crew *crew = (struct crew *)((char *)later - offsetof(struct crew, done));
+	void (*done)(struct core *) = crew->drained;
+	crew->drained = NULL;
+	if (done)
+		done(crew->core);
+}
+
+static bool anybody_left(const struct crew *crew)
+{
+	for (struct pool *p = crew->pools; p; p = p->next)
+		for (unsigned i = 0; i < p->n_seats; i++)
+			if (p->seats[i]->worker)
+				return true;
+	return crew->retired != NULL;
+}
+
+void crew_worker_gone(struct crew *crew, struct worker *w)
+{
+	if (!w->seat)
+		LL_DELETE2(crew->retired, w, next_retired);
+	worker_free(w);
+	if (crew->draining && !anybody_left(crew))
+		loop_later(crew->core->loop, &crew->done);
+}
+
+struct crew *crew_new(struct core *core)
+{
+	struct crew *crew = xnew(struct crew);
+	crew->core = core;
+	crew->done.fn = report_drained;
+	return crew;
+}
+
+void crew_drain(struct crew *crew, void (*done)(struct core *core))
+{
+	crew->draining = true;
+	crew->drained = done;
+	for (struct pool *p = crew->pools; p; p = p->next)
+		for (unsigned i = 0; i < p->n_seats; i++) {
+			loop_timer_stop(crew->core->loop, &p->seats[i]->restart);
+			if (p->seats[i]->worker)
+				worker_retire(p->seats[i]->worker);
+		}
+	if (!anybody_left(crew))
+		loop_later(crew->core->loop, &crew->done);
+}
+
+void crew_kill(struct crew *crew)
+{
+	for (struct pool *p = crew->pools; p; p = p->next)
+		for (unsigned i = 0; i < p->n_seats; i++)
+			if (p->seats[i]->worker)
+				child_kill(p->seats[i]->worker->child, "the daemon ends");
+	for (struct worker *w = crew->retired; w; w = w->next_retired)
+		child_kill(w->child, "the daemon ends");
+}
+
+void crew_free(struct crew *crew)
+{
+	if (!crew)
+		return;
+	loop_later_cancel(crew->core->loop, &crew->done);
+	struct worker *w, *next;
+	LL_FOREACH_SAFE2(crew->retired, w, next, next_retired)
+		worker_free(w);
+	for (struct pool *p; (p = crew->pools);) {
+		crew->pools = p->next;
+		for (unsigned i = 0; i < p->n_seats; i++) {
+			loop_timer_stop(crew->core->loop, &p->seats[i]->restart);
+			if (p->seats[i]->worker)
+				worker_free(p->seats[i]->worker);
+			free(p->seats[i]);
+		}
+		if (p->registry)
+			registry_unref(p->registry);
+		free(p->seats);
+		free(p->plugins);
+		free(p->name);
+		free(p);
+	}
+	free(crew);
+}
+
+bool crew_ready(const struct crew *crew)
+{
+	for (struct pool *p = crew->pools; p; p = p->next)
+		for (unsigned i = 0; i < p->n_seats; i++)
+			if (!p->seats[i]->closed && (!p->seats[i]->worker || !p->seats[i]->worker->ready))
+				return false;
+	return true;
+}
+
+void crew_watch(struct crew *crew, int64_t now_ns)
+{
+	for (struct pool *p = crew->pools; p; p = p->next)
+		for (unsigned i = 0; i < p->n_seats; i++)
+			if (p->seats[i]->worker)
+				worker_watch(p->seats[i]->worker, now_ns);
+	for (struct worker *w = crew->retired; w; w = w->next_retired)
+		worker_watch(w, now_ns);
+}
+
+void crew_each(const struct crew *crew, void (*fn)(void *ctx, const struct crew_view *v), void *ctx)
+{
+	for (struct pool *p = crew->pools; p; p = p->next)
+		for (unsigned i = 0; i < p->n_seats; i++) {
+			const struct seat *seat = p->seats[i];
+			const struct worker *w = seat->worker;
+			struct crew_view v = { .pool = p->name, .seat = i, .waiting = seat->n_waiting, .restarts = seat->restarts };
+			if (seat->closed && !w)
+				continue;
+			if (w) {
+				v.pid = child_pid(w->child);
+				v.ready = w->ready;
+				v.inflight = w->inflight;
+				v.backlog_bytes = channel_backlog(child_channel(w->child));
+				v.stats = w->stats;
+			}
+			fn(ctx, &v);
+		}
+}
+
+uint64_t crew_refused(const struct crew *crew)
+{
+	return crew->refused;
+}

@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * crew.h - the worker processes. A pool is a class of drivers (net, raw, or one isolated plugin), a seat is a
+ * place in it that subjects live in (by rendezvous hash), a worker is the process that sits there now.
+ */
+#ifndef RUN_CREW_H
+#define RUN_CREW_H
+
+#include "run/core.h"
+
+struct crew *crew_new(struct core *core);
+void crew_free(struct crew *crew);
+
+/* Makes pools and seats for what the model needs; workers whose plugins or settings changed are replaced once
+ * their probes have ended. `changed_plugins`: paths whose file changed since (may be NULL). */
+void crew_apply(struct crew *crew, const struct model *model, const char *const *changed_plugins, size_t n_changed);
+
+/* After all subjects have their homes: what waited at seats that were closed goes there. */
+void crew_settle(struct crew *crew);
+
+/* The seat that a target belongs in. */
+struct seat *crew_seat(struct crew *crew, const struct target *target);
+/* The target now lives in s->home (which is set), or its configuration changed. */
+void crew_target_add(struct crew *crew, struct subject *s);
+void crew_target_remove(struct crew *crew, struct seat *seat, uint32_t id);
+/* Sends a flight to its subject's home, or lets it wait for one. */
+void crew_dispatch(struct crew *crew, struct flight *f);
+/* The flight is over: its slot is free. */
+void crew_release(struct crew *crew, struct flight *f);
+
+/* Ends all workers once their flights have ended; done() follows. */
+void crew_drain(struct crew *crew, void (*done)(struct core *core));
+/* Kills what still runs. */
+void crew_kill(struct crew *crew);
+bool crew_ready(const struct crew *crew);
+/* Called some times a second: looks for workers that stand still. */
+void crew_watch(struct crew *crew, int64_t now_ns);
+
+struct crew_view {
+	const char *pool;
+	unsigned seat;
+	pid_t pid;
+	bool ready;
+	uint32_t inflight, waiting;
+	uint64_t restarts, backlog_bytes;
+	struct wire_stats stats;
+};
+void crew_each(const struct crew *crew, void (*fn)(void *ctx, const struct crew_view *v), void *ctx);
+uint64_t crew_refused(const struct crew *crew);
+
+#endif

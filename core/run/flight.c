@@ -1,0 +1,130 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* flight.c - probes under way: from dispatch to result, exactly one result each. */
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "run/core.h"
+#include "run/crew.h"
+
+/* A worker owns the deadline. One that does not answer so long after it has lost the probe. */
+#define NO_ANSWER_NS (3 * NS_PER_S)
+
+static void on_overdue(struct wheel_timer *t)
+{
+	struct flight *f = (struct flight *)((char *)t - offsetof(struct flight, overdue));
+	CHECK_MAGIC(f, FLIGHT_MAGIC);
+	f->core->count.no_answer++;
+	flight_unknown(f->core, f, PROBED_REASON_OVERLOADED,
+	               f->worker ? "the worker did not answer in time" : "no worker was running in time");
+}
+
+struct flight *flight_new(struct core *core, struct subject *s, int64_t due_ns)
+{
+	struct flight *f = core->flight_pool;
+	if (f)
+		core->flight_pool = f->next;
+	else
+		f = xnew(struct flight);
+	*f = (struct flight){ .magic = FLIGHT_MAGIC, .core = core, .subject = s, .target_id = s->id, .slot = UINT32_MAX };
+	f->driver = s->target->driver;
+	f->registry = registry_ref(core->model->registry);
+	f->seq = ++core->seq;
+	f->due_ns = due_ns;
+	f->timeout_ns = s->target->timeout_ns;
+	f->overdue.fn = on_overdue;
+	loop_timer_set(core->loop, &f->overdue, due_ns + f->timeout_ns + NO_ANSWER_NS);
+	s->flight = f;
+	core->n_flights++;
+	return f;
+}
+
+static void flight_free(struct core *core, struct flight *f)
+{
+	struct subject *s = f->subject;
+	loop_timer_stop(core->loop, &f->overdue);
+	crew_release(core->crew, f);
+	s->flight = NULL;
+	if (s->keeps)
+		subject_free(s);
+	registry_unref(f->registry);
+	f->magic = 0;
+	f->next = core->flight_pool;
+	core->flight_pool = f;
+	core->n_flights--;
+	if (core->draining && !core->n_flights && core->drained)
+		core->drained(core);
+}
+
+static struct probe_stat *sub_stat(struct core *core, struct subject *s, const char *name)
+{
+	for (uint32_t i = 0; i < s->n_subs; i++)
+		if (!strcmp(s->subs[i].name, name))
+			return &s->subs[i].stat;
+	if (s->n_subs >= SUBS_MAX) {
+		core->count.subs_refused++;
+		return NULL;
+	}
+	xgrow(s->subs, s->n_subs, s->cap_subs);
+	struct sub_stat *sub = &s->subs[s->n_subs++];
+	*sub = (struct sub_stat){ .name = xstrdup(name) };
+	core_rows_add(core, s, s->n_subs - 1);
+	return &sub->stat;
+}
+
+/* The log tells of changes, and of a first result that is not ok. */
+static void log_change(struct subject *s, const struct result *r)
+{
+	uint8_t before = s->told;
+	s->told = (uint8_t)(r->outcome + 1);
+	if (before ? before == s->told : r->outcome == PROBED_OK)
+		return;
+	log_event(r->outcome == PROBED_OK ? LOG_INFO : LOG_WARNING, "outcome changed", "target", s->name, "from",
+	          before ? outcome_name(before - 1u) : NULL, "to", outcome_name(r->outcome), "reason",
+	          r->reason ? reason_name(r->reason) : NULL, "why", result_string(r, r->message), NULL);
+}
+
+static void take(struct core *core, struct flight *f, const struct result *r, bool last)
+{
+	struct subject *s = f->subject;
+	struct probe_stat *stat = last ? &s->stat : sub_stat(core, s, result_string(r, r->sub));
+	if (last) {
+		struct driver_stat *d = core_driver_stat(core, f->driver->name);
+		core->count.probes++;
+		hist_add(&d->latency, result_latency_ns(r));
+		hist_add(&d->lag, result_lag_ns(r));
+		log_change(s, r);
+	}
+	if (stat && !strcmp(f->driver->name, s->target->driver->name))
+		probe_stat_add(stat, r, f->driver);
+	recorder_link_record(core->recorder, f, r);
+	services_result(core, f, r);
+	if (core->observer.result)
+		core->observer.result(core->observer.ctx, f, r);
+}
+
+void flight_result(struct core *core, struct flight *f, struct result *r, bool last)
+{
+	CHECK_MAGIC(f, FLIGHT_MAGIC);
+	if (last == (r->sub != 0)) /* a sub-result has a name, the probe's own has none */
+		r->sub = last ? 0 : result_put_string(r, "unnamed", 7);
+	take(core, f, r, last);
+	if (last)
+		flight_free(core, f);
+}
+
+void flight_unknown(struct core *core, struct flight *f, uint32_t reason, const char *message)
+{
+	CHECK_MAGIC(f, FLIGHT_MAGIC);
+	struct result *r = &core->scratch;
+	int64_t now = clock_now_ns();
+	result_reset(r);
+	r->outcome = PROBED_UNKNOWN;
+	r->reason = (uint8_t)reason;
+	r->wall_ns = clock_wall_ns();
+	r->due_ns = f->due_ns;
+	r->start_ns = r->end_ns = now > f->due_ns ? now : f->due_ns;
+	r->message = result_put_string(r, message, strlen(message));
+	flight_result(core, f, r, true);
+}

@@ -1,0 +1,201 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* verify.c - see verify.h */
+#include "run/verify.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "run/child.h"
+#include "run/wire.h"
+
+#define OUT_MAX (64u << 20)
+#define LIMIT_NS (30 * NS_PER_S)
+
+struct verify {
+	struct loop *loop;
+	const struct target **asked;
+	size_t n_asked, cap_asked;
+	struct errs *errs;
+	struct child *child;
+	struct worker_page *page;
+	bool synced;
+	void (*done)(void *ctx);
+	void *ctx;
+	struct wheel_timer limit;
+	struct loop_later tell;
+};
+
+static void collect(void *ctx, enum change what, const struct target *before, const struct target *after)
+{
+	struct verify *v = ctx;
+	(void)before;
+	if (what == CHANGE_REMOVED)
+		return;
+	xgrow(v->asked, v->n_asked, v->cap_asked);
+	v->asked[v->n_asked++] = after;
+}
+
+static void on_tell(struct loop_later *later)
+{
+	struct verify *v = (struct verify *)((char *)later - offsetof(struct verify, tell));
+	v->done(v->ctx);
+}
+
+static void finish(struct verify *v)
+{
+	loop_timer_stop(v->loop, &v->limit);
+	loop_later(v->loop, &v->tell);
+}
+
+static void refuse(struct verify *v, uint32_t id, const char *why)
+{
+	const struct target *t = v->asked[id];
+	CLEANUP_FREE char *section = xasprintf("target %s", t->name);
+	errs_add(v->errs, t->at, section, NULL, "%s", why);
+}
+
+static int on_frame(void *owner, uint16_t type, struct cursor *c)
+{
+	struct verify *v = owner;
+	uint32_t id;
+	const char *why;
+	switch (type) {
+	case WIRE_READY:
+	case WIRE_WORKER_STATS:
+	case WIRE_MISBEHAVED:
+		return 0;
+	case WIRE_FATAL:
+		why = cursor_str(c);
+		errs_add(v->errs, (struct place){ 0 }, NULL, NULL, "targets can't be checked: %s", why ? why : "no reason given");
+		return 0;
+	case WIRE_TARGET_REFUSED:
+		id = cursor_u32(c);
+		why = cursor_str(c);
+		if (id >= v->n_asked || !why)
+			return -1;
+		refuse(v, id, why);
+		return 0;
+	case WIRE_SYNCED:
+		v->synced = true;
+		finish(v);
+		return 0;
+	default:
+		return -1;
+	}
+}
+
+static void on_gone(void *owner, int status, const char *why)
+{
+	struct verify *v = owner;
+	(void)status;
+	if (v->synced)
+		return;
+	uint32_t call = atomic_load(&v->page->in_call);
+	const char *driver = call && call <= ARRAY_LEN(v->page->drivers) ? v->page->drivers[call - 1] : "unknown";
+	errs_add(v->errs, (struct place){ 0 }, NULL, NULL, "driver %.40s brought its process down while targets were checked: %s",
+	         driver, why);
+	v->synced = true;
+	finish(v);
+}
+
+static const struct child_events events = { .frame = on_frame, .gone = on_gone };
+
+static void on_limit(struct wheel_timer *t)
+{
+	struct verify *v = (struct verify *)((char *)t - offsetof(struct verify, limit));
+	child_kill(v->child, "killed after 30 s without an answer");
+}
+
+static const char **plugin_paths(const struct verify *v, uint32_t *n)
+{
+	const char **paths = NULL;
+	uint32_t cap = 0;
+	*n = 0;
+	for (size_t i = 0; i < v->n_asked; i++) {
+		const char *path = v->asked[i]->driver->plugin->path;
+		uint32_t k = 0;
+		while (k < *n && strcmp(paths[k], path) != 0)
+			k++;
+		if (k < *n)
+			continue;
+		xgrow(paths, *n, cap);
+		paths[(*n)++] = path;
+	}
+	return paths;
+}
+
+static void send_all(struct verify *v)
+{
+	struct channel *ch = child_channel(v->child);
+	struct wire_hello hello = { .epoch = 1, .who = "check", .log_level = LOG_ERROR, .log_json = log_is_json(), .check_only = 1 };
+	hello.plugins = plugin_paths(v, &hello.n_plugins);
+	wire_put_hello(channel_begin(ch, WIRE_HELLO), &hello);
+	channel_end(ch);
+	free(hello.plugins);
+	for (size_t i = 0; i < v->n_asked; i++) {
+		const struct target *t = v->asked[i];
+		struct wire_target m = { .id = (uint32_t)i,
+			                 .name = t->name,
+			                 .driver = t->driver->name,
+			                 .family = t->family,
+			                 .timeout_ns = t->timeout_ns,
+			                 .interval_ns = t->interval_ns,
+			                 .n_options = t->n_options,
+			                 .options = t->options,
+			                 .n_expects = t->n_expects,
+			                 .expects = t->expects };
+		wire_put_target(channel_begin(ch, WIRE_TARGET_ADD), &m);
+		channel_end(ch);
+		/* nothing runs in the child, so what was checked needs not stay */
+		buf_u32(channel_begin(ch, WIRE_TARGET_REMOVE), (uint32_t)i);
+		channel_end(ch);
+	}
+	buf_u64(channel_begin(ch, WIRE_SYNC), 1);
+	channel_end(ch);
+}
+
+struct verify *verify_start(struct loop *loop, const struct model *model, const struct model *before, struct errs *errs,
+                            void (*done)(void *ctx), void *ctx)
+{
+	struct verify *v = xnew(struct verify);
+	*v = (struct verify){ .loop = loop, .errs = errs, .done = done, .ctx = ctx, .limit.fn = on_limit, .tell.fn = on_tell };
+	model_diff(before, model, collect, v);
+	if (!v->n_asked) {
+		loop_later(loop, &v->tell);
+		return v;
+	}
+	CLEANUP_CLOSE int fd = memfd_create("probed-page", MFD_CLOEXEC);
+	if (fd >= 0 && !ftruncate(fd, sizeof *v->page)) {
+		void *p = mmap(NULL, sizeof *v->page, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+		v->page = p == MAP_FAILED ? NULL : p;
+	}
+	if (v->page)
+		v->child = child_start(loop, "worker", fd, OUT_MAX, &events, v);
+	if (!v->child) {
+		errs_add(errs, (struct place){ 0 }, NULL, NULL, "targets can't be checked: no child process: %s", strerror(errno));
+		loop_later(loop, &v->tell);
+		return v;
+	}
+	send_all(v);
+	loop_timer_set(loop, &v->limit, clock_now_ns() + LIMIT_NS);
+	return v;
+}
+
+void verify_free(struct verify *v)
+{
+	if (!v)
+		return;
+	loop_timer_stop(v->loop, &v->limit);
+	loop_later_cancel(v->loop, &v->tell);
+	child_free(v->child);
+	if (v->page)
+		munmap(v->page, sizeof *v->page);
+	free(v->asked);
+	free(v);
+}
