@@ -174,8 +174,11 @@ void flight_unknown(struct core *core, struct flight *f, uint32_t reason, const 
 /* --- health.c --------------------------------------------------------------------------------- */
 struct health *health_new(void);
 void health_free(struct health *h);
-/* A strike against a driver; true where that brings it into quarantine. */
-bool health_strike(struct core *core, const char *driver, const char *what);
+/* A strike against a driver. From the first one on its targets live in workers of their own, so that others don't
+ * suffer with them; too many bring it into quarantine. */
+void health_strike(struct core *core, const char *driver, const char *what);
+/* Has it a strike since the last pardon? */
+bool health_suspect(const struct core *core, const char *driver);
 /* Why it is in quarantine, NULL: it is not. */
 const char *health_quarantined(const struct core *core, const char *driver);
 void health_pardon_all(struct core *core);
