@@ -41,7 +41,8 @@ struct service_link {
 	uint64_t restarts;
 	struct wheel_timer restart;
 	struct page_query *pages;
-	struct wheel_timer render;
+	ev_idle render;         /* runs each turn while there are pages and the service reads */
+	struct wheel_timer full; /* waits while it does not */
 };
 
 static void start(struct service_link *l);
@@ -86,24 +87,50 @@ static void page_step(struct service_link *l, struct page_query *q, size_t bytes
 		free(q);
 }
 
-/* One piece of each page a turn, while the service reads. */
-static void on_render(struct wheel_timer *t)
+/* One piece of each page a turn, while the service reads. Not by a timer: those are put off to the grid. */
+static void on_render(struct ev_loop *ev, ev_idle *w, int revents)
 {
-	struct service_link *l = (struct service_link *)((char *)t - offsetof(struct service_link, render));
+	(void)revents;
+	struct service_link *l = w->data;
 	struct page_query *q, *next;
 	LL_FOREACH_SAFE(l->pages, q, next)
 		if (!channel_full(child_channel(l->child)))
 			page_step(l, q, PIECE_BYTES);
-	if (l->pages)
-		loop_timer_set(l->core->loop, &l->render,
-		               clock_now_ns() + (channel_full(child_channel(l->child)) ? FULL_WAIT_NS : 1));
+	if (!l->pages || channel_full(child_channel(l->child)))
+		ev_idle_stop(ev, w);
+	if (l->pages && !ev_is_active(w))
+		loop_timer_set(l->core->loop, &l->full, clock_now_ns() + FULL_WAIT_NS);
 }
 
+static void on_full(struct wheel_timer *t)
+{
+	struct service_link *l = (struct service_link *)((char *)t - offsetof(struct service_link, full));
+	if (l->pages)
+		ev_idle_start(l->core->loop->ev, &l->render);
+}
+
+static void stop_render(struct service_link *l)
+{
+	ev_idle_stop(l->core->loop->ev, &l->render);
+	loop_timer_stop(l->core->loop, &l->full);
+}
+
+/* Before rows move: what fits is finished, and the rest is broken off in a way that its reader sees. */
 void services_finish_pages(struct core *core)
 {
-	for (size_t i = 0; i < core->n_services; i++)
-		while (core->services[i]->pages)
-			page_step(core->services[i], core->services[i]->pages, PIECE_BYTES);
+	for (size_t i = 0; i < core->n_services; i++) {
+		struct service_link *l = core->services[i];
+		while (l->pages && !channel_full(child_channel(l->child)))
+			page_step(l, l->pages, PIECE_BYTES);
+		while (l->pages) {
+			struct page_query *q = l->pages;
+			LL_DELETE(l->pages, q);
+			reply_text(l, q->tag, PROBED_REPLY_OTHER, "the configuration was reloaded; ask again");
+			metrics_page_free(q->page);
+			free(q);
+		}
+		stop_render(l);
+	}
 }
 
 static void drop_pages(struct service_link *l)
@@ -131,7 +158,7 @@ static void on_metrics(struct service_link *l, uint64_t tag, const char *format)
 	q->tag = tag;
 	q->page = metrics_page_new(core_metrics_source(l->core), format && !strcmp(format, "openmetrics"));
 	LL_APPEND(l->pages, q);
-	loop_timer_set(l->core->loop, &l->render, l->core->loop->now_ns);
+	ev_idle_start(l->core->loop->ev, &l->render);
 }
 
 static int on_query(struct service_link *l, struct cursor *c)
@@ -255,7 +282,7 @@ static void on_gone(void *owner, int status, const char *why)
 	(void)status;
 	if (!l->core->draining && !l->failed)
 		log_error("service died", "service", l->part.name, "pid", log_int(child_pid(l->child)), "why", why, NULL);
-	loop_timer_stop(l->core->loop, &l->render);
+	stop_render(l);
 	drop_pages(l);
 	child_free(l->child);
 	l->child = NULL;
@@ -304,7 +331,7 @@ static void on_restart(struct wheel_timer *t)
 static void link_free(struct service_link *l)
 {
 	loop_timer_stop(l->core->loop, &l->restart);
-	loop_timer_stop(l->core->loop, &l->render);
+	stop_render(l);
 	drop_pages(l);
 	child_free(l->child);
 	part_copy_clear(&l->part);
@@ -334,7 +361,10 @@ void services_apply(struct core *core, const struct part *parts, size_t n)
 		l->core = core;
 		part_copy_init(&l->part, &parts[i]);
 		l->restart.fn = on_restart;
-		l->render.fn = on_render;
+		ev_idle_init(&l->render, on_render);
+		ev_set_priority(&l->render, EV_MAXPRI); /* else other events would put it off for ever */
+		l->render.data = l;
+		l->full.fn = on_full;
 		start(l);
 	}
 	free(core->services);

@@ -138,7 +138,11 @@ static void metrics_reply(struct request *r, uint32_t status, const void *data, 
 		return;
 	}
 	r->code = 200;
-	if (append(r, data, len)) {
+	if (status != PROBED_REPLY_OK) {
+		host->log(PROBED_LOG_INFO, "the core broke an answer off (%.*s): the connection is closed", (int)len,
+		          (const char *)data);
+		r->broken = 1;
+	} else if (append(r, data, len)) {
 		host->log(PROBED_LOG_WARNING, "a client reads too slowly: its answer is cut off, and the connection closed");
 		r->broken = 1;
 	}

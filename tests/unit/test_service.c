@@ -299,6 +299,21 @@ static void a_client_that_leaves_harms_nothing(void **state)
 	free(text);
 }
 
+static void an_answer_that_breaks_off_does_not_look_whole(void **state)
+{
+	struct fixture *f = *state;
+	int fd = dial(f->port);
+	say(fd, "GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n");
+	uint64_t tag = asked(f, "metrics", "prometheus");
+	answer_text(f, tag, PROBED_REPLY_OK, "one 1\n", false);
+	free(hear(fd, "one 1\n\r\n"));
+	answer_text(f, tag, PROBED_REPLY_OTHER, "reloaded", true);
+	char *text = hear(fd, NULL);
+	assert_string_equal(text, "");
+	free(text);
+	close(fd);
+}
+
 static void what_is_no_http_is_closed(void **state)
 {
 	struct fixture *f = *state;
@@ -456,6 +471,7 @@ int main(void)
 		TEST(other_paths_and_methods_are_refused),
 		TEST(head_has_no_body),
 		TEST(a_client_that_leaves_harms_nothing),
+		TEST(an_answer_that_breaks_off_does_not_look_whole),
 		TEST(what_is_no_http_is_closed),
 		TEST(too_long_headers_are_refused),
 		TEST(connections_are_bounded_and_the_next_one_waits),
