@@ -28,6 +28,7 @@
 struct page_query {
 	struct page_query *next;
 	uint64_t tag;
+	bool paused; /* its reader is slow */
 	struct metrics_page *page;
 };
 
@@ -87,6 +88,15 @@ static void page_step(struct service_link *l, struct page_query *q, size_t bytes
 		free(q);
 }
 
+static bool may_step(const struct service_link *l)
+{
+	const struct page_query *q;
+	LL_FOREACH(l->pages, q)
+		if (!q->paused)
+			return true;
+	return false;
+}
+
 /* One piece of each page a turn, while the service reads. Not by a timer: those are put off to the grid. */
 static void on_render(struct ev_loop *ev, ev_idle *w, int revents)
 {
@@ -94,19 +104,31 @@ static void on_render(struct ev_loop *ev, ev_idle *w, int revents)
 	struct service_link *l = w->data;
 	struct page_query *q, *next;
 	LL_FOREACH_SAFE(l->pages, q, next)
-		if (!channel_full(child_channel(l->child)))
+		if (!q->paused && !channel_full(child_channel(l->child)))
 			page_step(l, q, PIECE_BYTES);
-	if (!l->pages || channel_full(child_channel(l->child)))
+	if (!may_step(l) || channel_full(child_channel(l->child)))
 		ev_idle_stop(ev, w);
-	if (l->pages && !ev_is_active(w))
+	if (may_step(l) && !ev_is_active(w))
 		loop_timer_set(l->core->loop, &l->full, clock_now_ns() + FULL_WAIT_NS);
 }
 
 static void on_full(struct wheel_timer *t)
 {
 	struct service_link *l = (struct service_link *)((char *)t - offsetof(struct service_link, full));
-	if (l->pages)
+	if (may_step(l))
 		ev_idle_start(l->core->loop->ev, &l->render);
+}
+
+static int on_pause(struct service_link *l, struct cursor *c)
+{
+	uint64_t tag = cursor_u64(c);
+	bool paused = cursor_u8(c);
+	struct page_query *q;
+	LL_FOREACH(l->pages, q)
+		if (q->tag == tag)
+			q->paused = paused;
+	on_full(&l->full);
+	return 0;
 }
 
 static void stop_render(struct service_link *l)
@@ -260,6 +282,8 @@ static int on_frame(void *owner, uint16_t type, struct cursor *c)
 		return on_query(l, c);
 	case WIRE_COMMAND:
 		return on_command(l, c);
+	case WIRE_PAUSE:
+		return on_pause(l, c);
 	case WIRE_SUBSCRIBE:
 		text = cursor_str(c);
 		if (text && !strcmp(text, "results"))
