@@ -42,8 +42,8 @@ struct service_link {
 	uint64_t restarts;
 	struct wheel_timer restart;
 	struct page_query *pages;
-	ev_idle render;         /* runs each turn while there are pages and the service reads */
-	struct wheel_timer full; /* waits while it does not */
+	struct loop_later render;
+	struct wheel_timer render_when_read;
 };
 
 static void start(struct service_link *l);
@@ -97,26 +97,30 @@ static bool may_step(const struct service_link *l)
 	return false;
 }
 
-/* One piece of each page a turn, while the service reads. Not by a timer: those are put off to the grid. */
-static void on_render(struct ev_loop *ev, ev_idle *w, int revents)
+/* One piece of each page a turn, while the service reads. */
+static void on_render(struct loop_later *later)
 {
-	(void)revents;
-	struct service_link *l = w->data;
+	struct service_link *l = (struct service_link *)((char *)later - offsetof(struct service_link, render));
 	struct page_query *q, *next;
 	LL_FOREACH_SAFE(l->pages, q, next)
 		if (!q->paused && !channel_full(child_channel(l->child)))
 			page_step(l, q, PIECE_BYTES);
-	if (!may_step(l) || channel_full(child_channel(l->child)))
-		ev_idle_stop(ev, w);
-	if (may_step(l) && !ev_is_active(w))
-		loop_timer_set(l->core->loop, &l->full, clock_now_ns() + FULL_WAIT_NS);
+	if (may_step(l) && channel_full(child_channel(l->child)))
+		loop_timer_set(l->core->loop, &l->render_when_read, clock_now_ns() + FULL_WAIT_NS);
+	else if (may_step(l))
+		loop_next_turn(l->core->loop, &l->render);
 }
 
-static void on_full(struct wheel_timer *t)
+static void on_render_again(struct wheel_timer *t)
 {
-	struct service_link *l = (struct service_link *)((char *)t - offsetof(struct service_link, full));
-	if (may_step(l))
-		ev_idle_start(l->core->loop->ev, &l->render);
+	struct service_link *l = (struct service_link *)((char *)t - offsetof(struct service_link, render_when_read));
+	loop_later(l->core->loop, &l->render);
+}
+
+static void stop_rendering(struct service_link *l)
+{
+	loop_timer_stop(l->core->loop, &l->render_when_read);
+	loop_later_cancel(l->core->loop, &l->render);
 }
 
 static int on_pause(struct service_link *l, struct cursor *c)
@@ -127,14 +131,9 @@ static int on_pause(struct service_link *l, struct cursor *c)
 	LL_FOREACH(l->pages, q)
 		if (q->tag == tag)
 			q->paused = paused;
-	on_full(&l->full);
+	if (may_step(l))
+		loop_later(l->core->loop, &l->render);
 	return 0;
-}
-
-static void stop_render(struct service_link *l)
-{
-	ev_idle_stop(l->core->loop->ev, &l->render);
-	loop_timer_stop(l->core->loop, &l->full);
 }
 
 /* Before rows move: what fits is finished, and the rest is broken off in a way that its reader sees. */
@@ -151,7 +150,6 @@ void services_finish_pages(struct core *core)
 			metrics_page_free(q->page);
 			free(q);
 		}
-		stop_render(l);
 	}
 }
 
@@ -180,7 +178,7 @@ static void on_metrics(struct service_link *l, uint64_t tag, const char *format)
 	q->tag = tag;
 	q->page = metrics_page_new(core_metrics_source(l->core), format && !strcmp(format, "openmetrics"));
 	LL_APPEND(l->pages, q);
-	ev_idle_start(l->core->loop->ev, &l->render);
+	loop_later(l->core->loop, &l->render);
 }
 
 static int on_query(struct service_link *l, struct cursor *c)
@@ -306,7 +304,7 @@ static void on_gone(void *owner, int status, const char *why)
 	(void)status;
 	if (!l->core->draining && !l->failed)
 		log_error("service died", "service", l->part.name, "pid", log_int(child_pid(l->child)), "why", why, NULL);
-	stop_render(l);
+	stop_rendering(l);
 	drop_pages(l);
 	child_free(l->child);
 	l->child = NULL;
@@ -355,7 +353,7 @@ static void on_restart(struct wheel_timer *t)
 static void link_free(struct service_link *l)
 {
 	loop_timer_stop(l->core->loop, &l->restart);
-	stop_render(l);
+	stop_rendering(l);
 	drop_pages(l);
 	child_free(l->child);
 	part_copy_clear(&l->part);
@@ -385,10 +383,8 @@ void services_apply(struct core *core, const struct part *parts, size_t n)
 		l->core = core;
 		part_copy_init(&l->part, &parts[i]);
 		l->restart.fn = on_restart;
-		ev_idle_init(&l->render, on_render);
-		ev_set_priority(&l->render, EV_MAXPRI); /* else other events would put it off for ever */
-		l->render.data = l;
-		l->full.fn = on_full;
+		l->render.fn = on_render;
+		l->render_when_read.fn = on_render_again;
 		start(l);
 	}
 	free(core->services);
