@@ -8,6 +8,7 @@
 
 #include <errno.h>
 #include <jansson.h>
+#include <sched.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
 
@@ -49,6 +50,7 @@ static int teardown(void **state)
 	struct fixture *f = *state;
 	unlink(f->path);
 	unlink(f->other);
+	umount2(f->other, MNT_DETACH); /* is mounted still where a test failed */
 	rmdir(f->other);
 	assert_int_equal(rmdir(f->dir), 0);
 	free(f);
@@ -516,5 +518,8 @@ int main(void)
 	};
 	signal(SIGPIPE, SIG_IGN);
 	umask(022);
+	/* mounts of our own, where we may: nothing is left behind, however this ends */
+	if (unshare(CLONE_NEWNS) == 0)
+		mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL);
 	return cmocka_run_group_tests_name("recorder", tests, NULL, NULL);
 }
