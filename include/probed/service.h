@@ -50,6 +50,8 @@ struct probed_core {
 	void (*subscribe)(const char *stream);
 	/* Commands: "reload". */
 	void (*command)(uint64_t tag, const char *name, const char *args);
+	/* Holds a long answer up after what is already on its way (paused 1), and lets it go on (0). */
+	void (*pause)(uint64_t tag, int32_t paused);
 };
 
 struct probed_service {
