@@ -436,7 +436,7 @@ static void nonsense_closes_the_channel(void **state)
 static void the_page_shows_life(void **state)
 {
 	(void)state;
-	assert_int_equal(peer->page->n_drivers, 4);
+	assert_true(peer->page->n_drivers >= 4);
 	assert_string_equal(peer->page->drivers[0], "fx");
 	assert_int_equal(peer->page->in_call, 0);
 	uint64_t beat = peer->page->beat;
