@@ -798,7 +798,7 @@ static void many_probes_leave_nothing(void **state)
 		if (i == 50)
 			before = fakehost_ledger(fh);
 	}
-	fakehost_check_same(fh, &before, 16384);
+	fakehost_check_same(fh, &before, 2048);
 }
 
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
