@@ -352,9 +352,9 @@ static const char *url_take(struct fetch *f, bool *new_host)
 	const char *wrong = NULL;
 
 	if (!u || !origin || curl_url_set(u, CURLUPART_URL, f->url, 0) || curl_url_set(origin, CURLUPART_URL, f->origin, 0) ||
-	    curl_url_get(u, CURLUPART_SCHEME, &parts[0], 0) || curl_url_get(u, CURLUPART_HOST, &parts[1], 0) ||
+	    curl_url_get(u, CURLUPART_SCHEME, &parts[0], 0) || curl_url_get(u, CURLUPART_HOST, &parts[1], CURLU_PUNYCODE) ||
 	    curl_url_get(u, CURLUPART_PORT, &parts[2], CURLU_DEFAULT_PORT) ||
-	    curl_url_get(origin, CURLUPART_SCHEME, &parts[3], 0) || curl_url_get(origin, CURLUPART_HOST, &parts[4], 0) ||
+	    curl_url_get(origin, CURLUPART_SCHEME, &parts[3], 0) || curl_url_get(origin, CURLUPART_HOST, &parts[4], CURLU_PUNYCODE) ||
 	    curl_url_get(origin, CURLUPART_PORT, &parts[5], CURLU_DEFAULT_PORT)) {
 		wrong = malformed;
 	} else if (strcmp(parts[0], "http") && strcmp(parts[0], "https")) {

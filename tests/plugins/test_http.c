@@ -720,6 +720,7 @@ static void bad_options_are_refused(void **state)
 	} bad[] = {
 		{ "url", "ftp://x/", "url" },
 		{ "url", "http://", "url" },
+		{ "url", "http:///h", "url" },
 		{ "auth", "basic", "needs user" },
 		{ "auth", "bearer", "needs token" },
 		{ "header.Bad Name", "x", "header" },
@@ -728,7 +729,7 @@ static void bad_options_are_refused(void **state)
 	};
 	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
 		const char *error = fakehost_target_error(
-			fh, "http", i < 2 ? PAIRS("url", bad[i].value) : PAIRS("url", "http://h/", bad[i].key, bad[i].value));
+			fh, "http", i < 3 ? PAIRS("url", bad[i].value) : PAIRS("url", "http://h/", bad[i].key, bad[i].value));
 		if (!error || !strstr(error, bad[i].text))
 			fail_msg("%s = %s: expected \"%s\", got \"%s\"", bad[i].key, bad[i].value, bad[i].text,
 			         error ? error : "nothing");
