@@ -277,6 +277,30 @@ static void addresses_are_tried_in_turn(void **state)
 	server_stop(&s);
 }
 
+static void a_silent_address_leaves_time_for_the_next(void **state)
+{
+	(void)state;
+	struct silence silent;
+	struct server s = server_start(4, serve_hang, NULL);
+	if (!silence_begin(&silent, "127.0.0.2", s.port)) {
+		server_stop(&s);
+		skip();
+	}
+	fakehost_name(fh, "half.test", "127.0.0.2");
+	fakehost_name(fh, "half.test", "127.0.0.1");
+	struct fakehost_probe *p = fakehost_probe(fh, "tcp", PAIRS("host", "half.test", "port", s.port_text), SECOND);
+	assert_true(fakehost_run_until_done(p, 5));
+	expect_ok(p);
+	assert_string_equal(fakehost_fact_str(p, "ip"), "127.0.0.1");
+	assert_true(fakehost_phase(p, PROBED_PHASE_CONNECT) > SECOND * 4 / 10);
+	p = fakehost_probe(fh, "tcp", PAIRS("host", "127.0.0.2", "port", s.port_text), SECOND / 4);
+	assert_true(fakehost_run_until_done(p, 5));
+	assert_int_equal(fakehost_reason(p), PROBED_REASON_TIMEOUT);
+	assert_true(fakehost_phase(p, PROBED_PHASE_CONNECT) > SECOND / 8);
+	silence_end(&silent);
+	server_stop(&s);
+}
+
 static void no_route_is_unreachable(void **state)
 {
 	(void)state;
@@ -713,6 +737,7 @@ int main(void)
 		TEST(a_refused_connection_says_where),
 		TEST(an_unknown_name_is_a_resolve_error),
 		TEST(addresses_are_tried_in_turn),
+		TEST(a_silent_address_leaves_time_for_the_next),
 		TEST(no_route_is_unreachable),
 		TEST(a_banner_is_its_first_line),
 		TEST(a_banner_without_an_end_is_taken_once_it_is_quiet),
