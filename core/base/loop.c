@@ -35,7 +35,7 @@ static void arm(struct loop *l)
 	int64_t at = wheel_next(&l->wheel);
 	if (at != INT64_MAX && l->slack_ns)
 		at = (at + l->slack_ns - 1) / l->slack_ns * l->slack_ns;
-	bool due = l->later || at <= clock_now_ns();
+	bool due = l->later || l->next_turn || at <= clock_now_ns();
 	if (due && !ev_is_active(&l->idle))
 		ev_idle_start(l->ev, &l->idle);
 	else if (!due && ev_is_active(&l->idle))
@@ -69,6 +69,10 @@ static void on_check(struct ev_loop *ev, ev_check *w, int revents)
 	struct loop *l = (struct loop *)w->data;
 	l->now_ns = clock_now_ns();
 	l->turns++;
+	for (struct loop_later *later; (later = l->next_turn);) {
+		loop_later_cancel(l, later);
+		loop_later(l, later);
+	}
 	wheel_advance(&l->wheel, l->now_ns);
 }
 
@@ -145,6 +149,17 @@ void loop_later(struct loop *l, struct loop_later *later)
 	later->prev = l->later_tail;
 	*l->later_tail = later;
 	l->later_tail = &later->next;
+}
+
+void loop_next_turn(struct loop *l, struct loop_later *later)
+{
+	if (later->prev)
+		return;
+	later->next = l->next_turn;
+	later->prev = &l->next_turn;
+	if (later->next)
+		later->next->prev = &later->next;
+	l->next_turn = later;
 }
 
 void loop_later_cancel(struct loop *l, struct loop_later *later)

@@ -28,6 +28,7 @@ struct loop {
 	uint64_t turns;
 	int64_t longest_turn_ns; /* since last taken by the owner */
 	struct loop_later *later, **later_tail;
+	struct loop_later *next_turn; /* newest first */
 	int timer_fd;
 	ev_io timer_io;
 	ev_prepare prepare;
@@ -52,6 +53,8 @@ static inline void loop_timer_stop(struct loop *l, struct wheel_timer *t)
 
 /* Queues once; runs before the loop next blocks. */
 void loop_later(struct loop *l, struct loop_later *later);
+/* The same, but in the next turn, which comes at once: for long work in pieces. */
+void loop_next_turn(struct loop *l, struct loop_later *later);
 void loop_later_cancel(struct loop *l, struct loop_later *later);
 
 #endif

@@ -34,15 +34,23 @@ struct builder {
 	struct model *model;
 	size_t cap_targets, cap_files;
 	struct checked *checked;
-	struct kvs defaults;         /* [defaults], what is good of it */
-	struct kvs *driver_defaults; /* [defaults DRIVER], by the driver's index */
+	struct kvs defaults;               /* [defaults], what is good of it */
+	struct kvs *driver_defaults;       /* [defaults DRIVER], by the driver's index */
 	const char *file_seen, *file_kept; /* place_keep()'s last */
 };
 
 /* Keys that are the core's, of a target. */
 enum core_key {
-	CORE_DRIVER, CORE_INTERVAL, CORE_TIMEOUT, CORE_JITTER, CORE_FAMILY, CORE_LABELS, CORE_EXPECT, CORE_TARGETS_FROM,
-	CORE_KEY_COLUMN, CORE_KEYS
+	CORE_DRIVER,
+	CORE_INTERVAL,
+	CORE_TIMEOUT,
+	CORE_JITTER,
+	CORE_FAMILY,
+	CORE_LABELS,
+	CORE_EXPECT,
+	CORE_TARGETS_FROM,
+	CORE_KEY_COLUMN,
+	CORE_KEYS
 };
 extern const struct option_set core_keys;
 extern const char *const core_key_names[CORE_KEYS];
@@ -62,7 +70,7 @@ void driver_unknown(struct builder *b, struct place at, const char *title, const
 
 /* targets.c: one target from all its keys; adds it to the model, or errors. `name` and the strings are the arena's. */
 void target_build(struct builder *b, const char *name, struct place at, const struct driver_table *driver,
-                  const struct kvs *all);
+		  const struct kvs *all);
 void targets_read(struct builder *b);
 void checked_free(struct checked *c);
 /* Mixes keys and values into h, whatever their order. */

@@ -41,7 +41,9 @@ static char *quoted(struct csv *c, char *p, char *error, size_t size)
 				*to = '\0';
 				return p + 1;
 			}
-			snprintf(error, size, "text after a closing quote: expected a comma (a quote inside quotes is written \"\")");
+			snprintf(
+			    error, size,
+			    "text after a closing quote: expected a comma (a quote inside quotes is written \"\")");
 			return NULL;
 		}
 		c->next_line += *p == '\n';

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * defaults.c - [defaults] and [defaults DRIVER]: checked once, so that what is wrong there is said once; and how keys of
- * a section go over keys of a wider one.
+ * defaults.c - [defaults] and [defaults DRIVER]: checked once, so that what is wrong there is said once; and how keys
+ * of a section go over keys of a wider one.
  */
 #include "config/build.h"
 
@@ -97,8 +97,8 @@ void driver_unknown(struct builder *b, struct place at, const char *title, const
 	for (uint32_t i = 0; i < b->registry->n_drivers; i++)
 		names[i] = b->registry->drivers[i]->name;
 	const char *near = str_nearest(name, names, b->registry->n_drivers);
-	errs_add(b->errs, at, title, NULL, "unknown driver \"%s\"%s%s%s; probed --list-plugins shows what is there", name,
-	         near ? " (did you mean \"" : "", near ? near : "", near ? "\"?)" : "");
+	errs_add(b->errs, at, title, NULL, "unknown driver \"%s\"%s%s%s; probed --list-plugins shows what is there",
+		 name, near ? " (did you mean \"" : "", near ? near : "", near ? "\"?)" : "");
 }
 
 bool key_check(struct builder *b, const char *title, const struct kv *kv, const struct driver_table *driver)
@@ -115,17 +115,14 @@ bool key_check(struct builder *b, const char *title, const struct kv *kv, const 
 }
 
 /* One key of [defaults] or [defaults DRIVER]; true where it is good. */
-static bool check_default(struct builder *b, const struct section *s, const struct kv *kv, const struct driver_table *driver)
+static bool check_default(struct builder *b, const struct section *s, const struct kv *kv,
+			  const struct driver_table *driver)
 {
 	const char *item;
 	uint32_t index;
 	const struct option_decl *core = option_for_key(&core_keys, kv->key, &index, &item);
 	if (core && (index >= CORE_TARGETS_FROM || (index == CORE_DRIVER && driver))) {
 		errs_add(b->errs, kv->at, s->title, kv->key, "belongs to a target");
-		return false;
-	}
-	if (row_present(kv->value)) {
-		errs_add(b->errs, kv->at, s->title, kv->key, "${row...} belongs to a target with targets_from");
 		return false;
 	}
 	if (core && index == CORE_DRIVER && !registry_driver(b->registry, kv->value)) {
@@ -135,14 +132,15 @@ static bool check_default(struct builder *b, const struct section *s, const stru
 	return key_check(b, s->title, kv, driver);
 }
 
-static void read_section(struct builder *b, const struct section *s, const struct driver_table *driver, struct kvs *into)
+static void read_section(struct builder *b, const struct section *s, const struct driver_table *driver,
+			 struct kvs *into)
 {
 	for (size_t i = 0; i < s->n; i++) {
 		const struct entry *e = &s->entries[i];
 		struct kv kv = { .key = e->key, .value = e->value, .at = e->at };
 		if (check_default(b, s, &kv, driver))
 			kvs_add(into, arena_str(b->model->arena, e->key), arena_str(b->model->arena, e->value),
-			        place_keep(b, e->at));
+				place_keep(b, e->at));
 	}
 }
 

@@ -5,7 +5,8 @@
 #include <string.h>
 
 void model_diff(const struct model *old, const struct model *new_model,
-                void (*fn)(void *ctx, enum change what, const struct target *before, const struct target *after), void *ctx)
+		void (*fn)(void *ctx, enum change what, const struct target *before, const struct target *after),
+		void *ctx)
 {
 	size_t n_old = old ? old->n_targets : 0, i = 0, k = 0;
 	while (i < n_old || k < new_model->n_targets) {

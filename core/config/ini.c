@@ -23,7 +23,8 @@
 
 #define PLAIN_MAX 512 /* iniparser's line ends at about 1020 bytes */
 
-static char complaint[256]; /* what iniparser said last; one thread reads configurations */
+static char complaint[256]; /* what iniparser said last: its callback takes no argument, so configurations are read one
+			       at a time */
 
 static int __attribute__((format(printf, 1, 2))) complain(const char *format, ...)
 {
@@ -89,7 +90,7 @@ static void refuse_duplicates(struct section *s, struct errs *errs)
 			continue;
 		}
 		errs_add(errs, e->at, s->title, e->key, "already set in %s:%d%s", first->at.file, first->at.line,
-		         strcmp(first->key, e->key) != 0 ? " (keys that differ in case only are the same)" : "");
+			 strcmp(first->key, e->key) != 0 ? " (keys that differ in case only are the same)" : "");
 		free(e->key);
 		free(e->value);
 	}
@@ -113,7 +114,9 @@ void ini_read(struct section *s, struct errs *errs)
 			sscanf(number, "(%d)", &line);
 		struct place at = line >= 2 && (size_t)line - 2 < s->n ? s->entries[line - 2].at : s->at;
 		errs_add(errs, at, s->title, NULL, "the section can't be parsed: %s",
-		         *complaint ? complaint : errno ? strerror(errno) : "iniparser refused it");
+			 *complaint ? complaint
+			 : errno    ? strerror(errno)
+				    : "iniparser refused it");
 		return;
 	}
 	const char *name = iniparser_getsecname(d, 0);

@@ -13,15 +13,15 @@
 
 struct scanner {
 	const char *p, *end;
-	struct place at;      /* the line being read */
-	bool crlf;            /* lines end so in this file: a block's too */
+	struct place at; /* the line being read */
+	bool crlf;       /* lines end so in this file: a block's too */
 	struct errs *errs;
 	struct section **list;
 	size_t n, cap;
-	struct section *now;  /* NULL: what follows belongs to nothing */
-	bool lost;            /* ... and that was said already */
-	bool open, quoted;    /* the last key may go on in the next line */
-	bool bad;             /* the last line was refused: so is what continues it */
+	struct section *now; /* NULL: what follows belongs to nothing */
+	bool lost;           /* ... and that was said already */
+	bool open, quoted;   /* the last key may go on in the next line */
+	bool bad;            /* the last line was refused: so is what continues it */
 	struct buf key, value;
 	struct place key_at;
 };
@@ -85,14 +85,14 @@ static bool sound(struct scanner *s, struct buf *line, bool inside)
 {
 	if (line->len > LINE_MAX_BYTES) {
 		errs_add(s->errs, s->at, NULL, NULL, "the line is %zu bytes long: expected at most %d", line->len,
-		         LINE_MAX_BYTES);
+			 LINE_MAX_BYTES);
 		return false;
 	}
 	for (size_t i = 0; i < line->len; i++) {
 		unsigned char c = (unsigned char)line->data[i];
 		if (!c || c == ROW_BEGIN || c == ROW_END || (!inside && c != '\t' && (c < ' ' || c == 0x7f))) {
-			errs_add(s->errs, s->at, NULL, NULL, "column %zu: a control character (0x%02x): expected text", i + 1,
-			         c);
+			errs_add(s->errs, s->at, NULL, NULL, "column %zu: a control character (0x%02x): expected text",
+				 i + 1, c);
 			return false;
 		}
 	}
@@ -112,8 +112,9 @@ static void read_header(struct scanner *s, char *text)
 	s->lost = true;
 	char *close = strchr(text, ']');
 	if (!close || !at_rest(close + 1)) {
-		errs_add(s->errs, s->at, NULL, NULL, close ? "text after the section's \"]\"" :
-		         "the section's \"]\" is missing: expected [kind name]");
+		errs_add(s->errs, s->at, NULL, NULL,
+			 close ? "text after the section's \"]\""
+			       : "the section's \"]\" is missing: expected [kind name]");
 		return;
 	}
 	*close = '\0';
@@ -123,10 +124,13 @@ static void read_header(struct scanner *s, char *text)
 		*name++ = '\0';
 	name = skip_blanks(name);
 	cut_blanks(name);
-	bool good = name_valid(kind) && (!*name || (!strcmp(kind, "target") ? target_name_valid(name) : name_valid(name)));
+	bool good =
+	    name_valid(kind) && (!*name || (!strcmp(kind, "target") ? target_name_valid(name) : name_valid(name)));
 	if (!good) {
-		errs_add(s->errs, s->at, NULL, NULL, "[%.80s%s%.80s]: expected [kind name], where a name is made of letters, "
-		         "digits and _ . -, and no longer than %d", kind, *name ? " " : "", name, NAME_MAX_BYTES);
+		errs_add(s->errs, s->at, NULL, NULL,
+			 "[%.80s%s%.80s]: expected [kind name], where a name is made of letters, "
+			 "digits and _ . -, and no longer than %d",
+			 kind, *name ? " " : "", name, NAME_MAX_BYTES);
 		return;
 	}
 	s->now = section_new(kind, name, s->at);
@@ -144,8 +148,10 @@ static bool read_quoted(struct scanner *s, const char *text)
 			s->quoted = true;
 			return true;
 		}
-	errs_add(s->errs, s->at, s->now->title, buf_cstr(&s->key), "unclosed quote: a value that begins with %c ends with "
-	         "it in the same line", *text);
+	errs_add(s->errs, s->at, s->now->title, buf_cstr(&s->key),
+		 "unclosed quote: a value that begins with %c ends with "
+		 "it in the same line",
+		 *text);
 	return false;
 }
 
@@ -159,7 +165,8 @@ static void read_block(struct scanner *s, const char *word)
 			line.len--;
 			buf_cstr(&line);
 		}
-		if (!strncmp(line.data, word, strlen(word)) && !line.data[strlen(word) + strspn(line.data + strlen(word), " \t\r")]) {
+		if (!strncmp(line.data, word, strlen(word)) &&
+		    !line.data[strlen(word) + strspn(line.data + strlen(word), " \t\r")]) {
 			s->open = !bad;
 			s->quoted = true;
 			return;
@@ -171,7 +178,8 @@ static void read_block(struct scanner *s, const char *word)
 		buf_put(&s->value, line.data, line.len);
 		first = false;
 	}
-	errs_add(s->errs, s->key_at, s->now->title, buf_cstr(&s->key), "the block has no end: expected a line \"%s\"", word);
+	errs_add(s->errs, s->key_at, s->now->title, buf_cstr(&s->key), "the block has no end: expected a line \"%s\"",
+		 word);
 }
 
 static void read_value(struct scanner *s, char *text)
@@ -182,8 +190,10 @@ static void read_value(struct scanner *s, char *text)
 		return;
 	}
 	cut_comment(text);
-	size_t word = text[0] == '<' && text[1] == '<' ? strspn(text + 2, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
-	                                                                 "0123456789_") : 0;
+	size_t word = text[0] == '<' && text[1] == '<'
+			  ? strspn(text + 2, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+					     "0123456789_")
+			  : 0;
 	if (word && !text[2 + word]) {
 		CLEANUP_FREE char *end = xstrdup(text + 2);
 		read_block(s, end);
@@ -210,13 +220,16 @@ static void read_key(struct scanner *s, char *text)
 	*equals = '\0';
 	cut_blanks(text);
 	if (!name_valid(text)) {
-		errs_add(s->errs, s->at, s->now->title, NULL, "\"%.60s\" is no key: expected letters, digits and _ . -, at most "
-		         "%d", text, NAME_MAX_BYTES);
+		errs_add(s->errs, s->at, s->now->title, NULL,
+			 "\"%.60s\" is no key: expected letters, digits and _ . -, at most "
+			 "%d",
+			 text, NAME_MAX_BYTES);
 		return;
 	}
 	if (s->now->n >= SECTION_KEYS_MAX) {
 		if (s->now->n == SECTION_KEYS_MAX)
-			errs_add(s->errs, s->at, s->now->title, NULL, "more than %d keys in one section", SECTION_KEYS_MAX);
+			errs_add(s->errs, s->at, s->now->title, NULL, "more than %d keys in one section",
+				 SECTION_KEYS_MAX);
 		s->now = NULL;
 		s->lost = true;
 		return;
@@ -232,13 +245,15 @@ static void read_more(struct scanner *s, char *text)
 {
 	if (!s->open) {
 		if (s->now && !s->bad)
-			errs_add(s->errs, s->at, s->now->title, NULL, "an indented line continues the value above, and there is "
-			         "none: take the blanks before it away");
+			errs_add(s->errs, s->at, s->now->title, NULL,
+				 "an indented line continues the value above, and there is "
+				 "none: take the blanks before it away");
 		return;
 	}
 	if (s->quoted) {
-		errs_add(s->errs, s->at, s->now->title, buf_cstr(&s->key), "a quoted value or a block can't be continued by an "
-		         "indented line");
+		errs_add(s->errs, s->at, s->now->title, buf_cstr(&s->key),
+			 "a quoted value or a block can't be continued by an "
+			 "indented line");
 		return;
 	}
 	cut_comment(text);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * model.c - the model as a whole: from the sections to targets, sinks, services and plugins' settings; its life and end.
+ * model.c - the model as a whole: from the sections to targets, sinks, services and plugins' settings; its life and
+ * end.
  */
 #include "config/model.h"
 
@@ -24,9 +25,10 @@ static void check_kinds(struct builder *b)
 			known = known || !strcmp(s->kind, kinds[k]);
 		const char *near = str_nearest(s->kind, kinds, ARRAY_LEN(kinds));
 		if (!known)
-			errs_add(b->errs, s->at, s->title, NULL, "unknown kind of section%s%s%s: expected one of probed, defaults, "
-			         "target, sink, service, plugin", near ? " (did you mean \"" : "", near ? near : "",
-			         near ? "\"?)" : "");
+			errs_add(b->errs, s->at, s->title, NULL,
+				 "unknown kind of section%s%s%s: expected one of probed, defaults, "
+				 "target, sink, service, plugin",
+				 near ? " (did you mean \"" : "", near ? near : "", near ? "\"?)" : "");
 		else if (!strcmp(s->kind, "probed") && *s->name)
 			errs_add(b->errs, s->at, s->title, NULL, "[probed] takes no name");
 	}
@@ -61,7 +63,8 @@ static void part_unknown(struct builder *b, const struct section *s, const struc
 	}
 	const char *near = n ? str_nearest(e->value, names, n) : NULL;
 	errs_add(b->errs, e->at, s->title, e->key, "unknown %s \"%s\"%s%s%s; probed --list-plugins shows what is there",
-	         sink ? "sink" : "service", e->value, near ? " (did you mean \"" : "", near ? near : "", near ? "\"?)" : "");
+		 sink ? "sink" : "service", e->value, near ? " (did you mean \"" : "", near ? near : "",
+		 near ? "\"?)" : "");
 }
 
 static void read_part(struct builder *b, const struct section *s, bool sink, struct part *out, size_t *n)
@@ -74,10 +77,12 @@ static void read_part(struct builder *b, const struct section *s, bool sink, str
 		return;
 	}
 	if (!e) {
-		errs_add(b->errs, s->at, s->title, "driver", "is required, and missing; probed --list-plugins shows what is there");
+		errs_add(b->errs, s->at, s->title, "driver",
+			 "is required, and missing; probed --list-plugins shows what is there");
 		return;
 	}
-	const struct part_table *table = sink ? registry_sink(b->registry, e->value) : registry_service(b->registry, e->value);
+	const struct part_table *table =
+	    sink ? registry_sink(b->registry, e->value) : registry_service(b->registry, e->value);
 	if (!table) {
 		part_unknown(b, s, e, sink);
 		return;
@@ -87,19 +92,19 @@ static void read_part(struct builder *b, const struct section *s, bool sink, str
 	for (size_t i = 0; i < s->n; i++)
 		if (&s->entries[i] != e)
 			kvs[count++] = (struct kv){ .key = arena_str(arena, s->entries[i].key),
-			                            .value = arena_str(arena, s->entries[i].value),
-			                            .at = place_keep(b, s->entries[i].at) };
+						    .value = arena_str(arena, s->entries[i].value),
+						    .at = place_keep(b, s->entries[i].at) };
 	size_t wrong = options_check(&table->options, kvs, count, s->at, s->title, known, ARRAY_LEN(known), b->errs);
-	for (uint32_t i = 0; i < count; i++)
-		if (row_present(kvs[i].value) && ++wrong)
-			errs_add(b->errs, kvs[i].at, s->title, kvs[i].key, "${row...} belongs to a target with targets_from");
 	if (wrong)
 		return;
 	struct part *p = &out[(*n)++];
-	*p = (struct part){ .name = arena_str(arena, s->name), .table = table, .options = kvs, .n_options = count,
-	                    .at = place_keep(b, s->at) };
-	p->digest = kvs_digest(str_mix(str_hash(s->name, strlen(s->name)), str_hash(table->name, strlen(table->name))), kvs,
-	                       count);
+	*p = (struct part){ .name = arena_str(arena, s->name),
+			    .table = table,
+			    .options = kvs,
+			    .n_options = count,
+			    .at = place_keep(b, s->at) };
+	p->digest = kvs_digest(str_mix(str_hash(s->name, strlen(s->name)), str_hash(table->name, strlen(table->name))),
+			       kvs, count);
 }
 
 static bool plugin_known(struct builder *b, const struct section *s)
@@ -114,7 +119,7 @@ static bool plugin_known(struct builder *b, const struct section *s)
 			return true;
 	const char *near = str_nearest(s->name, names, n);
 	errs_add(b->errs, s->at, s->title, NULL, "unknown plugin%s%s%s; probed --list-plugins shows what is there",
-	         near ? " (did you mean \"" : "", near ? near : "", near ? "\"?)" : "");
+		 near ? " (did you mean \"" : "", near ? near : "", near ? "\"?)" : "");
 	return false;
 }
 
@@ -132,8 +137,8 @@ static void read_plugin(struct builder *b, const struct section *s)
 			option_parse(&decls[0], kv.value, &isolate, error, sizeof error);
 	}
 	if (plugin_known(b, s) && !wrong)
-		b->model->plugins[b->model->n_plugins++] = (struct plugin_setting){
-			.name = arena_str(b->model->arena, s->name), .isolate = isolate.i };
+		b->model->plugins[b->model->n_plugins++] =
+		    (struct plugin_setting){ .name = arena_str(b->model->arena, s->name), .isolate = isolate.i };
 }
 
 static void read_parts(struct builder *b)
@@ -170,14 +175,14 @@ static void sort_targets(struct builder *b)
 			continue;
 		char title[NAME_MAX_BYTES * 2 + 16];
 		snprintf(title, sizeof title, "target %s", two->name);
-		errs_add(b->errs, two->at, title, NULL, "the name is taken already, by %s:%d", one->at.file, one->at.line);
+		errs_add(b->errs, two->at, title, NULL, "the name is taken already, by %s:%d", one->at.file,
+			 one->at.line);
 	}
 }
 
 struct model *model_build(const struct config *c, struct registry *registry, struct errs *errs)
 {
 	CHECK_MAGIC(c, CONFIG_MAGIC);
-	size_t before = errs->errors;
 	struct model *m = xnew(struct model);
 	m->magic = MODEL_MAGIC;
 	m->refs = 1;
@@ -195,7 +200,7 @@ struct model *model_build(const struct config *c, struct registry *registry, str
 	free(b.driver_defaults);
 	free(b.defaults.list);
 	checked_free(b.checked);
-	if (errs->errors == before)
+	if (!errs->errors)
 		return m;
 	model_unref(m);
 	return NULL;
@@ -229,6 +234,7 @@ void model_unref(struct model *m)
 const struct target *model_target(const struct model *m, const char *name)
 {
 	struct target key = { .name = name }, *wanted = &key;
-	struct target **found = m->n_targets ? bsearch(&wanted, m->targets, m->n_targets, sizeof *m->targets, by_name) : NULL;
+	struct target **found =
+	    m->n_targets ? bsearch(&wanted, m->targets, m->n_targets, sizeof *m->targets, by_name) : NULL;
 	return found ? *found : NULL;
 }

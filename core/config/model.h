@@ -4,7 +4,7 @@
  *
  * Two steps, since the plugins' folders stand in the file: config_read() scans and merges the files,
  * config_settings() takes [probed] from it, and model_build() types everything against the plugins' tables.
- * Every error has its place, and all are reported at once.
+ * Every error has its place, and all are reported at once. Any thread, but one configuration at a time.
  */
 #ifndef CONFIG_MODEL_H
 #define CONFIG_MODEL_H
@@ -94,7 +94,7 @@ struct model {
 	struct model_arena *arena;
 };
 
-/* NULL where there was any error. */
+/* NULL where there was any error, be it one that errs held before. */
 struct model *model_build(const struct config *c, struct registry *registry, struct errs *errs);
 struct model *model_ref(struct model *m);
 void model_unref(struct model *m);

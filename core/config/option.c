@@ -2,7 +2,6 @@
 /* option.c - see option.h */
 #include "config/option.h"
 
-#include <arpa/inet.h>
 #include <ctype.h>
 #include <inttypes.h>
 #include <stdbool.h>
@@ -12,6 +11,7 @@
 #include "base/mem.h"
 #include "base/str.h"
 #include "base/unit.h"
+#include "config/address.h"
 #include "judge/template.h"
 
 #define SHOWN 60 /* bytes of a bad text that an error repeats */
@@ -37,7 +37,8 @@ static int expected(const struct option_decl *d, const char *text, const char *w
 	if (is_secret(d) || (d->type == PROBED_TYPE_URL && strchr(text, '@')))
 		snprintf(error, size, "expected %s", what);
 	else
-		snprintf(error, size, "expected %s, not \"%.*s\"%s", what, SHOWN, text, strlen(text) > SHOWN ? "..." : "");
+		snprintf(error, size, "expected %s, not \"%.*s\"%s", what, SHOWN, text,
+			 strlen(text) > SHOWN ? "..." : "");
 	return -1;
 }
 
@@ -116,101 +117,6 @@ static int parse_choice(const struct option_decl *d, const char *text, struct pr
 	return expected(d, text, list, error, size);
 }
 
-static bool is_port(const char *s, size_t n)
-{
-	unsigned v = 0;
-	for (size_t i = 0; i < n; i++) {
-		if (!isdigit((unsigned char)s[i]))
-			return false;
-		v = v * 10 + (unsigned)(s[i] - '0');
-	}
-	return n >= 1 && n <= 5 && v <= 65535;
-}
-
-static bool is_ipv6(const char *s, size_t n)
-{
-	char text[INET6_ADDRSTRLEN];
-	struct in6_addr a;
-	const char *scope = memchr(s, '%', n);
-	if (scope) {
-		if (scope + 1 == s + n)
-			return false;
-		n = (size_t)(scope - s);
-	}
-	if (n >= sizeof text)
-		return false;
-	memcpy(text, s, n);
-	text[n] = '\0';
-	return inet_pton(AF_INET6, text, &a) == 1;
-}
-
-/* A name of DNS (underscores are seen in the wild), or an IPv4 address. */
-static bool is_name(const char *s, size_t n)
-{
-	size_t label = 0;
-	bool numeric = true;
-	if (!n || n > 254)
-		return false;
-	for (size_t i = 0; i < n; i++) {
-		unsigned char c = (unsigned char)s[i];
-		if (c == '.') {
-			if (!label)
-				return false;
-			label = 0;
-			continue;
-		}
-		if (!isalnum(c) && c != '-' && c != '_')
-			return false;
-		numeric = numeric && isdigit(c);
-		if (++label > 63)
-			return false;
-	}
-	char text[INET_ADDRSTRLEN];
-	struct in_addr a;
-	if (!numeric)
-		return true;
-	snprintf(text, sizeof text, "%.*s", (int)n, s);
-	return n < sizeof text && inet_pton(AF_INET, text, &a) == 1;
-}
-
-static bool is_address(const char *s, size_t n)
-{
-	if (n && *s == '[') {
-		const char *end = memchr(s, ']', n);
-		if (!end || !is_ipv6(s + 1, (size_t)(end - s - 1)))
-			return false;
-		size_t rest = n - (size_t)(end + 1 - s);
-		return !rest || (end[1] == ':' && is_port(end + 2, rest - 1));
-	}
-	const char *colon = memchr(s, ':', n);
-	if (colon && memchr(colon + 1, ':', n - (size_t)(colon + 1 - s)))
-		return is_ipv6(s, n);
-	if (colon)
-		return is_name(s, (size_t)(colon - s)) && is_port(colon + 1, n - (size_t)(colon + 1 - s));
-	return is_name(s, n);
-}
-
-static bool is_url(const char *s)
-{
-	const char *p = s;
-	if (!isalpha((unsigned char)*p))
-		return false;
-	while (isalnum((unsigned char)*p) || *p == '+' || *p == '-' || *p == '.')
-		p++;
-	if (strncmp(p, "://", 3) != 0)
-		return false;
-	p += 3;
-	for (const char *q = p; *q; q++)
-		if ((unsigned char)*q <= ' ' || *q == 0x7f)
-			return false;
-	size_t n = strcspn(p, "/?#");
-	for (const char *at = memchr(p, '@', n); at; at = memchr(p, '@', n)) {
-		n -= (size_t)(at + 1 - p);
-		p = at + 1;
-	}
-	return is_address(p, n);
-}
-
 int option_parse(const struct option_decl *d, const char *text, struct probed_value *value, char *error, size_t size)
 {
 	struct probed_value v = { .type = d->type, .s = text, .len = strlen(text) };
@@ -239,16 +145,17 @@ int option_parse(const struct option_decl *d, const char *text, struct probed_va
 			rc = parse_choice(d, text, &v, error, size);
 			break;
 		case PROBED_TYPE_ADDRESS:
-			if (!is_address(text, v.len))
+			if (!address_valid(text, v.len))
 				rc = expected(d, text, "a host name or an address, with or without :port", error, size);
 			break;
 		case PROBED_TYPE_URL:
-			if (!is_url(text))
+			if (!url_valid(text))
 				rc = expected(d, text, "a URL with its scheme and host, such as https://example.org/",
-				              error, size);
+					      error, size);
 			break;
 		default:
-			snprintf(error, size, "has a type that no option can have (%" PRIu32 "): a fault of the plugin", d->type);
+			snprintf(error, size, "has a type that no option can have (%" PRIu32 "): a fault of the plugin",
+				 d->type);
 			rc = -1;
 		}
 	}
@@ -257,7 +164,8 @@ int option_parse(const struct option_decl *d, const char *text, struct probed_va
 	return rc;
 }
 
-const struct option_decl *option_for_key(const struct option_set *set, const char *key, uint32_t *index, const char **item)
+const struct option_decl *option_for_key(const struct option_set *set, const char *key, uint32_t *index,
+					 const char **item)
 {
 	const struct option_decl *best = NULL;
 	size_t best_len = 0;
@@ -293,7 +201,7 @@ static uint32_t item_number(const char *s)
 }
 
 static void unknown(const struct option_set *set, const struct kv *kv, const char *section, const char *const *known,
-                    size_t n_known, struct errs *errs)
+		    size_t n_known, struct errs *errs)
 {
 	CLEANUP_FREE const char **names = xcalloc(set->n + n_known, sizeof *names);
 	CLEANUP_FREE char *word = xstrdup(kv->key);
@@ -321,7 +229,7 @@ static void unknown(const struct option_set *set, const struct kv *kv, const cha
 
 /* A LIST's or MAP's item: false, with an error, where its key is not as it should be. */
 static bool check_item(const struct option_decl *d, const struct kv *kv, const char *item, const char *section,
-                       struct errs *errs)
+		       struct errs *errs)
 {
 	if (item && (d->type == PROBED_TYPE_MAP || item_number(item)))
 		return true;
@@ -335,8 +243,8 @@ static bool check_item(const struct option_decl *d, const struct kv *kv, const c
 }
 
 /* One declaration against the keys that it owns: numbering, how many, and whether a required one is there. */
-static void check_decl(const struct option_set *set, uint32_t index, const struct kv *kvs, const uint32_t *owner, size_t n,
-                       struct place section_at, const char *section, struct errs *errs)
+static void check_decl(const struct option_set *set, uint32_t index, const struct kv *kvs, const uint32_t *owner,
+		       size_t n, struct place section_at, const char *section, struct errs *errs)
 {
 	const struct option_decl *d = &set->list[index];
 	size_t skip = strlen(d->name) + 1, items = 0;
@@ -353,22 +261,23 @@ static void check_decl(const struct option_set *set, uint32_t index, const struc
 		}
 	}
 	if (highest > items)
-		errs_add(errs, last->at, section, last->key, "the list has a gap: of %s.1 to %s.%" PRIu32 " only %zu %s there",
-		         d->name, d->name, highest, items, items == 1 ? "is" : "are");
+		errs_add(errs, last->at, section, last->key,
+			 "the list has a gap: of %s.1 to %s.%" PRIu32 " only %zu %s there", d->name, d->name, highest,
+			 items, items == 1 ? "is" : "are");
 	if (!items && (d->flags & PROBED_OPTION_REQUIRED)) {
 		bool help = d->help && *d->help;
 		errs_add(errs, section_at, section, d->name, "is required, and missing%s%s%s", help ? " (" : "",
-		         help ? d->help : "", help ? ")" : "");
+			 help ? d->help : "", help ? ")" : "");
 	} else if (items && is_many(d) && !in_range(d, (double)items)) {
 		bool few = (int64_t)items < d->min;
 		errs_add(errs, last->at, section, d->name, "has %zu entries: expected at %s %" PRId64, items,
-		         few ? "least" : "most", few ? d->min : d->max);
+			 few ? "least" : "most", few ? d->min : d->max);
 	}
 }
 
 /* option_check(), and which declaration owns the key: NO_DECL where none rightly does. */
-static uint32_t check_key(const struct option_set *set, const struct kv *kv, const char *section, const char *const *known,
-                          size_t n_known, struct errs *errs)
+static uint32_t check_key(const struct option_set *set, const struct kv *kv, const char *section,
+			  const char *const *known, size_t n_known, struct errs *errs)
 {
 	char error[600];
 	const char *item;
@@ -384,7 +293,7 @@ static uint32_t check_key(const struct option_set *set, const struct kv *kv, con
 }
 
 size_t option_check(const struct option_set *set, const struct kv *kv, const char *section, const char *const *known,
-                    size_t n_known, struct errs *errs)
+		    size_t n_known, struct errs *errs)
 {
 	size_t before = errs->errors;
 	check_key(set, kv, section, known, n_known, errs);
@@ -392,7 +301,7 @@ size_t option_check(const struct option_set *set, const struct kv *kv, const cha
 }
 
 size_t options_check(const struct option_set *set, const struct kv *kvs, size_t n, struct place section_at,
-                     const char *section, const char *const *known, size_t n_known, struct errs *errs)
+		     const char *section, const char *const *known, size_t n_known, struct errs *errs)
 {
 	size_t before = errs->errors;
 	uint32_t few[64];
@@ -422,7 +331,7 @@ static const char *keep(struct space *space, const char *s)
 }
 
 static int bind_many(const struct option_set *set, uint32_t index, const struct kv *kvs, size_t n, struct space *space,
-                     struct probed_value *v, char *error, size_t size)
+		     struct probed_value *v, char *error, size_t size)
 {
 	const struct option_decl *d = &set->list[index];
 	struct probed_item *items = space->items;
@@ -441,8 +350,9 @@ static int bind_many(const struct option_set *set, uint32_t index, const struct 
 			snprintf(error, size, "%s: not a list numbered from 1 without gaps", kvs[i].key);
 			return -1;
 		}
-		items[number - 1] = (struct probed_item){ .key = keep(space, item), .s = keep(space, kvs[i].value),
-		                                          .len = strlen(kvs[i].value) };
+		items[number - 1] = (struct probed_item){ .key = keep(space, item),
+							  .s = keep(space, kvs[i].value),
+							  .len = strlen(kvs[i].value) };
 		if (holds_template(d, kvs[i].value))
 			v->flags |= PROBED_VALUE_TEMPLATE;
 	}
@@ -454,7 +364,7 @@ static int bind_many(const struct option_set *set, uint32_t index, const struct 
 }
 
 static int bind_one(const struct option_set *set, uint32_t index, const struct kv *kvs, size_t n, struct space *space,
-                    struct probed_value *v, char *error, size_t size)
+		    struct probed_value *v, char *error, size_t size)
 {
 	const struct option_decl *d = &set->list[index];
 	const char *text = d->def, *item;
@@ -481,7 +391,8 @@ static int bind_one(const struct option_set *set, uint32_t index, const struct k
 	return 0;
 }
 
-int options_bind(const struct option_set *set, const struct kv *kvs, size_t n, struct options *out, char *error, size_t size)
+int options_bind(const struct option_set *set, const struct kv *kvs, size_t n, struct options *out, char *error,
+		 size_t size)
 {
 	const char *item;
 	size_t bytes = n * sizeof(struct probed_item);
@@ -497,10 +408,10 @@ int options_bind(const struct option_set *set, const struct kv *kvs, size_t n, s
 
 	struct options o = { .values = xcalloc(set->n, sizeof *o.values), .n = set->n, .arena = xcalloc(1, bytes) };
 	struct space space = { .items = (struct probed_item *)(void *)o.arena,
-	                       .strings = o.arena + n * sizeof(struct probed_item) };
+			       .strings = o.arena + n * sizeof(struct probed_item) };
 	for (uint32_t i = 0; i < set->n; i++) {
 		int rc = is_many(&set->list[i]) ? bind_many(set, i, kvs, n, &space, &o.values[i], error, size)
-		                                : bind_one(set, i, kvs, n, &space, &o.values[i], error, size);
+						: bind_one(set, i, kvs, n, &space, &o.values[i], error, size);
 		if (rc) {
 			options_free(&o);
 			return -1;

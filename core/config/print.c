@@ -79,7 +79,8 @@ void print_entry(struct buf *out, const char *key, const char *value)
 	else if (plain(text.data))
 		buf_printf(out, "%s\n", text.data);
 	else
-		buf_printf(out, "%c%s%c\n", strchr(text.data, '"') ? '\'' : '"', text.data, strchr(text.data, '"') ? '\'' : '"');
+		buf_printf(out, "%c%s%c\n", strchr(text.data, '"') ? '\'' : '"', text.data,
+			   strchr(text.data, '"') ? '\'' : '"');
 }
 
 char *print_duration(int64_t ns, char *out, size_t size)
@@ -88,8 +89,13 @@ char *print_duration(int64_t ns, char *out, size_t size)
 		const char *name;
 		int64_t ns;
 	} units[] = {
-		{ "d", 86400 * NS_PER_S }, { "h", 3600 * NS_PER_S }, { "m", 60 * NS_PER_S }, { "s", NS_PER_S },
-		{ "ms", NS_PER_MS }, { "us", NS_PER_US }, { "ns", 1 },
+		{ "d", 86400 * NS_PER_S },
+		{ "h", 3600 * NS_PER_S },
+		{ "m", 60 * NS_PER_S },
+		{ "s", NS_PER_S },
+		{ "ms", NS_PER_MS },
+		{ "us", NS_PER_US },
+		{ "ns", 1 },
 	};
 	size_t i = 0;
 	while (ns % units[i].ns)

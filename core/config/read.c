@@ -96,7 +96,8 @@ static void add_section(struct reader *r, struct section *s)
 		return;
 	}
 	if (first) {
-		errs_add(r->errs, s->at, s->title, NULL, "the section is already in %s:%d", first->at.file, first->at.line);
+		errs_add(r->errs, s->at, s->title, NULL, "the section is already in %s:%d", first->at.file,
+			 first->at.line);
 		section_free(s);
 		return;
 	}
@@ -120,6 +121,26 @@ static const char *add_file(struct reader *r, const char *file, const char *path
 	return c->files[c->n_files++];
 }
 
+/* ${row.COLUMN} is for values of a target set, but for those that make it one. */
+static void refuse_rows(struct section *s, struct errs *errs)
+{
+	bool set = !strcmp(s->kind, "target") && section_find(s, "targets_from");
+	size_t kept = 0;
+	for (size_t i = 0; i < s->n; i++) {
+		struct entry *e = &s->entries[i];
+		if (!row_present(e->value) || (set && !key_of_section(e->key))) {
+			s->entries[kept++] = *e;
+			continue;
+		}
+		errs_add(errs, e->at, s->title, e->key,
+			 set ? "is the same for all rows: ${row...} can't be in it"
+			     : "${row...} needs rows: it belongs to a target with targets_from = FILE");
+		free(e->key);
+		free(e->value);
+	}
+	s->n = kept;
+}
+
 static void read_text(struct reader *r, struct inclusion *me, const char *text, size_t len)
 {
 	size_t n;
@@ -127,6 +148,7 @@ static void read_text(struct reader *r, struct inclusion *me, const char *text, 
 	for (size_t i = 0; i < n; i++) {
 		ini_read(list[i], r->errs);
 		section_substitute(list[i], r->errs);
+		refuse_rows(list[i], r->errs);
 	}
 	CLEANUP_FREE char *what = NULL;
 	struct place at = { 0 };
@@ -166,8 +188,9 @@ static int read_file(struct reader *r, const struct inclusion *outer, const char
 			return 0;
 		}
 	if (me.depth > DEPTH_MAX || r->config->n_files >= FILES_MAX) {
-		errs_add(r->errs, at, "probed", "include", me.depth > DEPTH_MAX ? "files include files more than %d deep" :
-		         "more than %d files", me.depth > DEPTH_MAX ? DEPTH_MAX : FILES_MAX);
+		errs_add(r->errs, at, "probed", "include",
+			 me.depth > DEPTH_MAX ? "files include files more than %d deep" : "more than %d files",
+			 me.depth > DEPTH_MAX ? DEPTH_MAX : FILES_MAX);
 		return 0;
 	}
 	me.file = add_file(r, file, path);

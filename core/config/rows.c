@@ -5,11 +5,9 @@
  */
 #include "config/build.h"
 
-#include <ctype.h>
 #include <errno.h>
 #include <jansson.h>
 #include <string.h>
-#include <strings.h>
 
 #include "base/buf.h"
 #include "base/mem.h"
@@ -34,7 +32,7 @@ struct rows {
 	const char *path;      /* the file, the arena's */
 	struct column *columns;
 	size_t n, cap;
-	struct kvs now;        /* the present row's keys; its memory is used again */
+	struct kvs now; /* the present row's keys; its memory is used again */
 	size_t bad;
 };
 
@@ -54,11 +52,6 @@ static struct column *add_column(struct rows *r, const char *name, const char *v
 	return &r->columns[r->n++];
 }
 
-static bool belongs_to_section(const char *key)
-{
-	return !strcasecmp(key, "driver") || !strcasecmp(key, "targets_from") || !strcasecmp(key, "key_column");
-}
-
 /* The template's keys with the row's values in them, and the row's own over them. False, with an error. */
 static bool fill_row(struct rows *r, const char *title, struct place at)
 {
@@ -67,13 +60,13 @@ static bool fill_row(struct rows *r, const char *title, struct place at)
 	r->now.n = 0;
 	for (size_t i = 0; i < r->all->n; i++) {
 		struct kv kv = r->all->list[i];
-		if (belongs_to_section(kv.key))
+		if (key_of_section(kv.key))
 			continue;
 		if (row_present(kv.value)) {
 			CLEANUP_FREE char *text = row_substitute(kv.value, value_of, r, missing, sizeof missing);
 			if (!text) {
-				errs_add(r->b->errs, kv.at, title, kv.key, "${row.%s}: %s:%d has no such column or label", missing,
-				         r->path, at.line);
+				errs_add(r->b->errs, kv.at, title, kv.key,
+					 "${row.%s}: %s:%d has no such column or label", missing, r->path, at.line);
 				return false;
 			}
 			kv.value = arena_str(arena, text);
@@ -101,14 +94,16 @@ static bool add_row(struct rows *r, const char *key, struct place at)
 	if (!*key)
 		errs_add(r->b->errs, at, r->section->title, NULL, "the row has no name: its key column is empty");
 	else if (!target_name_valid(name))
-		errs_add(r->b->errs, at, r->section->title, NULL, "\"%.80s\" can't name a target: expected letters, digits and "
-		         "_ . - / : @ %% + ~ ? = & , and, with the section's name, no more than %d bytes", key, NAME_MAX_BYTES);
+		errs_add(r->b->errs, at, r->section->title, NULL,
+			 "\"%.80s\" can't name a target: expected letters, digits and "
+			 "_ . - / : @ %% + ~ ? = & , and, with the section's name, no more than %d bytes",
+			 key, NAME_MAX_BYTES);
 	else if (fill_row(r, title, at))
 		target_build(r->b, arena_str(r->b->model->arena, name), at, r->driver, &r->now);
 	if (r->b->errs->errors == before || ++r->bad < ROWS_BAD_MAX)
 		return true;
 	errs_add(r->b->errs, at, r->section->title, NULL, "%d rows with errors: the rest of %s was not looked at",
-	         ROWS_BAD_MAX, r->path);
+		 ROWS_BAD_MAX, r->path);
 	return false;
 }
 
@@ -128,9 +123,10 @@ static const char *key_for_column(const struct rows *r, const char *name)
 {
 	const char *item;
 	const struct option_decl *core = option_for_key(&core_keys, name, NULL, &item);
-	if (belongs_to_section(name))
+	if (key_of_section(name))
 		return NULL;
-	if (core ? core->type != PROBED_TYPE_MAP || item : option_for_key(&r->driver->options, name, NULL, &item) != NULL)
+	if (core ? core->type != PROBED_TYPE_MAP || item
+		 : option_for_key(&r->driver->options, name, NULL, &item) != NULL)
 		return arena_str(r->b->model->arena, name);
 	return !strcmp(name, "url") && r->driver->n_schemes ? "url" : NULL;
 }
@@ -144,9 +140,10 @@ static void column_unknown(struct rows *r, const char *name, struct place at)
 	for (uint32_t i = 0; i < CORE_KEYS; i++)
 		names[set->n + i] = core_key_names[i];
 	const char *near = str_nearest(name, names, set->n + CORE_KEYS);
-	errs_add(r->b->errs, at, r->section->title, NULL, "unknown column \"%.80s\"%s%s%s: expected an option of %s, or a name "
-	         "that the section asks for with ${row.NAME}", name, near ? " (did you mean \"" : "", near ? near : "",
-	         near ? "\"?)" : "", r->driver->name);
+	errs_add(r->b->errs, at, r->section->title, NULL,
+		 "unknown column \"%.80s\"%s%s%s: expected an option of %s, or a name "
+		 "that the section asks for with ${row.NAME}",
+		 name, near ? " (did you mean \"" : "", near ? near : "", near ? "\"?)" : "", r->driver->name);
 }
 
 /* Takes the header; the index of the key's column, or -1 with errors. */
@@ -161,7 +158,8 @@ static long read_header(struct rows *r, const struct csv *csv)
 		if (!strcmp(csv->fields[i], key_name))
 			key = (long)i;
 	if (key < 0 && wanted) {
-		errs_add(r->b->errs, wanted->at, r->section->title, wanted->key, "%s has no column \"%s\"", r->path, key_name);
+		errs_add(r->b->errs, wanted->at, r->section->title, wanted->key, "%s has no column \"%s\"", r->path,
+			 key_name);
 		return -1;
 	}
 	if (key < 0)
@@ -170,11 +168,12 @@ static long read_header(struct rows *r, const struct csv *csv)
 		const char *name = csv->fields[i];
 		for (size_t k = 0; k < i; k++)
 			if (!strcmp(r->columns[k].name, name))
-				errs_add(r->b->errs, at, r->section->title, NULL, "two columns are named \"%.80s\"", name);
+				errs_add(r->b->errs, at, r->section->title, NULL, "two columns are named \"%.80s\"",
+					 name);
 		const char *fills = key_for_column(r, name);
-		if (belongs_to_section(name))
-			errs_add(r->b->errs, at, r->section->title, NULL, "column \"%s\": belongs to the section, not to its rows",
-			         name);
+		if (key_of_section(name))
+			errs_add(r->b->errs, at, r->section->title, NULL,
+				 "column \"%s\": belongs to the section, not to its rows", name);
 		else if (!fills && (long)i != key && !is_asked_for(r, name))
 			column_unknown(r, name, at);
 		add_column(r, arena_str(r->b->model->arena, name), NULL, fills);
@@ -190,12 +189,14 @@ static void read_csv(struct rows *r, char *text, size_t len)
 	int rc = csv_next(&csv, error, sizeof error);
 	long key = rc == 1 ? read_header(r, &csv) : -1;
 	if (!rc)
-		errs_add(r->b->errs, (struct place){ .file = r->path }, r->section->title, NULL, "the file is empty: expected a "
-		         "first row that names the columns");
+		errs_add(r->b->errs, (struct place){ .file = r->path }, r->section->title, NULL,
+			 "the file is empty: expected a "
+			 "first row that names the columns");
 	while (key >= 0 && (rc = csv_next(&csv, error, sizeof error)) == 1) {
 		struct place at = place_keep(r->b, (struct place){ .file = r->path, .line = csv.line });
 		if (csv.n != r->n) {
-			errs_add(r->b->errs, at, r->section->title, NULL, "%zu columns: expected %zu, as in the first row", csv.n, r->n);
+			errs_add(r->b->errs, at, r->section->title, NULL,
+				 "%zu columns: expected %zu, as in the first row", csv.n, r->n);
 			continue;
 		}
 		for (size_t i = 0; i < r->n; i++)
@@ -204,7 +205,8 @@ static void read_csv(struct rows *r, char *text, size_t len)
 			break;
 	}
 	if (rc < 0)
-		errs_add(r->b->errs, (struct place){ .file = r->path, .line = csv.line }, r->section->title, NULL, "%s", error);
+		errs_add(r->b->errs, (struct place){ .file = r->path, .line = csv.line }, r->section->title, NULL, "%s",
+			 error);
 	csv_end(&csv);
 }
 
@@ -227,16 +229,19 @@ static void read_labels(struct rows *r, json_t *labels, struct place at)
 	const char *name;
 	json_t *value;
 	char key[NAME_MAX_BYTES + 16];
-	json_object_foreach(labels, name, value) {
+	json_object_foreach(labels, name, value)
+	{
 		bool good = json_is_string(value) && strlen(name) < NAME_MAX_BYTES - 8 && name_valid(name);
 		if (!good)
-			errs_add(r->b->errs, at, r->section->title, NULL, "label \"%.80s\": expected a name of letters, digits and _, "
-			         "and a text", name);
+			errs_add(r->b->errs, at, r->section->title, NULL,
+				 "label \"%.80s\": expected a name of letters, digits and _, "
+				 "and a text",
+				 name);
 		/* names that begin with __ are for those who read the file, they are no labels of the target */
 		snprintf(key, sizeof key, "labels.%s", name);
 		if (good)
 			add_column(r, arena_str(r->b->model->arena, name), json_string_value(value),
-			           strncmp(name, "__", 2) ? arena_str(r->b->model->arena, key) : NULL);
+				   strncmp(name, "__", 2) ? arena_str(r->b->model->arena, key) : NULL);
 	}
 }
 
@@ -262,7 +267,7 @@ static void address_by_target(struct rows *r, const char *target)
 	if (!url_to_options(scheme, url, &filled, &n, error, sizeof error) && !is_addressed(r, filled, n))
 		for (size_t i = 0; i < n; i++)
 			add_column(r, "", arena_str(r->b->model->arena, filled[i].value),
-			           arena_str(r->b->model->arena, filled[i].key));
+				   arena_str(r->b->model->arena, filled[i].key));
 	free(filled);
 }
 
@@ -274,8 +279,8 @@ static bool read_target(struct rows *r, size_t n_labels, const char *target, str
 	size_t n = strcspn(start, "/?#");
 	const char *close = *start == '[' ? memchr(start, ']', n) : NULL;
 	const char *colon = memrchr(close ? close : start, ':', n - (size_t)((close ? close : start) - start));
-	CLEANUP_FREE char *host = close ? xstrndup(start + 1, (size_t)(close - start - 1)) :
-	                          xstrndup(start, colon ? (size_t)(colon - start) : n);
+	CLEANUP_FREE char *host = close ? xstrndup(start + 1, (size_t)(close - start - 1))
+					: xstrndup(start, colon ? (size_t)(colon - start) : n);
 	CLEANUP_FREE char *port = colon ? xstrndup(colon + 1, n - (size_t)(colon + 1 - start)) : xstrdup("");
 	char name[NAME_MAX_BYTES];
 	r->n = n_labels;
@@ -285,8 +290,8 @@ static bool read_target(struct rows *r, size_t n_labels, const char *target, str
 	address_by_target(r, target);
 	const char *key = value_of(r, wanted ? wanted->value : "target");
 	if (!key) {
-		errs_add(r->b->errs, wanted->at, r->section->title, wanted->key, "%s:%d has no label \"%s\"", r->path, at.line,
-		         wanted->value);
+		errs_add(r->b->errs, wanted->at, r->section->title, wanted->key, "%s:%d has no label \"%s\"", r->path,
+			 at.line, wanted->value);
 		return false;
 	}
 	url_to_name(key, name, sizeof name);
@@ -302,24 +307,29 @@ static void read_json(struct rows *r, const char *text, size_t len)
 	bool go_on = true;
 	if (!root) {
 		errs_add(r->b->errs, (struct place){ .file = r->path, .line = error.line }, r->section->title, NULL,
-		         "column %d: %s", error.column, error.text);
+			 "column %d: %s", error.column, error.text);
 		return;
 	}
 	if (!json_is_array(root))
-		errs_add(r->b->errs, (struct place){ .file = r->path }, r->section->title, NULL, "expected an array of "
-		         "{\"targets\": [...], \"labels\": {...}}");
-	json_array_foreach(root, i, group) {
+		errs_add(r->b->errs, (struct place){ .file = r->path }, r->section->title, NULL,
+			 "expected an array of "
+			 "{\"targets\": [...], \"labels\": {...}}");
+	json_array_foreach(root, i, group)
+	{
 		json_t *targets = json_object_get(group, "targets"), *labels = json_object_get(group, "labels");
 		struct place at = place_keep(r->b, (struct place){ .file = r->path, .line = position.line });
 		if (!json_is_array(targets) || (labels && !json_is_object(labels))) {
-			errs_add(r->b->errs, at, r->section->title, NULL, "group %zu: expected {\"targets\": [...], \"labels\": "
-			         "{...}}", i + 1);
+			errs_add(r->b->errs, at, r->section->title, NULL,
+				 "group %zu: expected {\"targets\": [...], \"labels\": "
+				 "{...}}",
+				 i + 1);
 			continue;
 		}
 		r->n = 0;
 		read_labels(r, labels, at);
 		size_t n_labels = r->n;
-		json_array_foreach(targets, k, target) {
+		json_array_foreach(targets, k, target)
+		{
 			if (!go_on)
 				break;
 			if (json_is_string(target))
@@ -328,15 +338,16 @@ static void read_json(struct rows *r, const char *text, size_t len)
 			if (json_is_string(target))
 				go_on = read_target(r, n_labels, json_string_value(target), at);
 			else
-				errs_add(r->b->errs, at, r->section->title, NULL, "group %zu: expected texts, such as \"host:port\"",
-				         i + 1);
+				errs_add(r->b->errs, at, r->section->title, NULL,
+					 "group %zu: expected texts, such as \"host:port\"", i + 1);
 		}
 	}
 	json_decref(root);
 }
 
 /* What the section says for all rows is checked once, so that it isn't said for each. */
-static bool check_template(struct builder *b, const struct section *s, const struct driver_table *driver, const struct kvs *all)
+static bool check_template(struct builder *b, const struct section *s, const struct driver_table *driver,
+			   const struct kvs *all)
 {
 	bool good = true;
 	for (size_t i = 0; i < all->n; i++) {

@@ -12,7 +12,7 @@
 #include "base/errs.h"
 #include "config/model.h"
 
-#define NAME_MAX_BYTES 250      /* of a section's name, of a key */
+#define NAME_MAX_BYTES 250 /* of a section's name, of a key */
 #define SECTION_KEYS_MAX 4096
 #define CONFIG_FILE_MAX (256u << 20)
 #define LINE_MAX_BYTES 65536
@@ -57,6 +57,9 @@ bool name_valid(const char *s);
 /* As name_valid(), and what rows of target sets and URLs need besides: / : @ % + ~ ? = & , */
 bool target_name_valid(const char *s);
 
+/* Is it a key that a target set's section has, and its rows can't: driver, targets_from, key_column? */
+bool key_of_section(const char *key);
+
 /* lines.c: the sections of one text, not yet merged. `file` must outlive them. */
 struct section **scan_text(const char *file, const char *text, size_t len, size_t *n, struct errs *errs);
 
@@ -68,7 +71,7 @@ void section_substitute(struct section *s, struct errs *errs);
 /* A malloc'ed copy with a row's columns put in; `column` answers NULL for one that isn't there: then NULL, and its
  * name is in `missing`. */
 char *row_substitute(const char *value, const char *(*column)(void *ctx, const char *name), void *ctx, char *missing,
-                     size_t size);
+		     size_t size);
 bool row_present(const char *value);
 
 /* read.c: a whole file, NUL-terminated; NULL with errno set. */

@@ -10,8 +10,16 @@
 #include "base/unit.h"
 
 enum {
-	PLUGIN_PATH, WORKERS, STATE_DIR, SHUTDOWN_TIMEOUT, HANG_TIMEOUT, QUARANTINE_AFTER, QUARANTINE_WITHIN, LOG_LEVEL_KEY,
-	LOG_FORMAT, INCLUDE
+	PLUGIN_PATH,
+	WORKERS,
+	STATE_DIR,
+	SHUTDOWN_TIMEOUT,
+	HANG_TIMEOUT,
+	QUARANTINE_AFTER,
+	QUARANTINE_WITHIN,
+	LOG_LEVEL_KEY,
+	LOG_FORMAT,
+	INCLUDE
 };
 
 #define DAY_NS (86400 * NS_PER_S)
@@ -20,13 +28,30 @@ static struct option_decl decls[] = {
 	[PLUGIN_PATH] = { .name = "plugin_path", .type = PROBED_TYPE_STRING },
 	[WORKERS] = { .name = "workers", .type = PROBED_TYPE_STRING, .def = "auto" },
 	[STATE_DIR] = { .name = "state_dir", .type = PROBED_TYPE_STRING },
-	[SHUTDOWN_TIMEOUT] = { .name = "shutdown_timeout", .type = PROBED_TYPE_DURATION, .def = "10s", .min = 0, .max = DAY_NS },
-	[HANG_TIMEOUT] = { .name = "hang_timeout", .type = PROBED_TYPE_DURATION, .def = "1500ms", .min = 100 * NS_PER_MS,
-	                   .max = DAY_NS },
-	[QUARANTINE_AFTER] = { .name = "quarantine_after", .type = PROBED_TYPE_INTEGER, .def = "3", .min = 1, .max = 1000000 },
-	[QUARANTINE_WITHIN] = { .name = "quarantine_within", .type = PROBED_TYPE_DURATION, .def = "5m", .min = NS_PER_S,
-	                        .max = 365 * DAY_NS },
-	[LOG_LEVEL_KEY] = { .name = "log_level", .type = PROBED_TYPE_CHOICE, .def = "info", .choices = "debug|info|warning|error" },
+	[SHUTDOWN_TIMEOUT] = { .name = "shutdown_timeout",
+			       .type = PROBED_TYPE_DURATION,
+			       .def = "10s",
+			       .min = 0,
+			       .max = DAY_NS },
+	[HANG_TIMEOUT] = { .name = "hang_timeout",
+			   .type = PROBED_TYPE_DURATION,
+			   .def = "1500ms",
+			   .min = 100 * NS_PER_MS,
+			   .max = DAY_NS },
+	[QUARANTINE_AFTER] = { .name = "quarantine_after",
+			       .type = PROBED_TYPE_INTEGER,
+			       .def = "3",
+			       .min = 1,
+			       .max = 1000000 },
+	[QUARANTINE_WITHIN] = { .name = "quarantine_within",
+				.type = PROBED_TYPE_DURATION,
+				.def = "5m",
+				.min = NS_PER_S,
+				.max = 365 * DAY_NS },
+	[LOG_LEVEL_KEY] = { .name = "log_level",
+			    .type = PROBED_TYPE_CHOICE,
+			    .def = "info",
+			    .choices = "debug|info|warning|error" },
 	[LOG_FORMAT] = { .name = "log_format", .type = PROBED_TYPE_CHOICE, .def = "text", .choices = "text|json" },
 	[INCLUDE] = { .name = "include", .type = PROBED_TYPE_STRING },
 };
@@ -48,7 +73,8 @@ static int take(const struct options *o, struct settings *out, const char **erro
 {
 	const struct probed_value *v = o->values;
 	int64_t workers = 0;
-	if (strcmp(v[WORKERS].s, "auto") && (unit_parse_integer(v[WORKERS].s, &workers) || workers < 1 || workers > 1024)) {
+	if (strcmp(v[WORKERS].s, "auto") &&
+	    (unit_parse_integer(v[WORKERS].s, &workers) || workers < 1 || workers > 1024)) {
 		*error = "expected \"auto\" (one for each core of the machine), or 1 to 1024";
 		return -1;
 	}

@@ -41,7 +41,8 @@ static int put_file(const char *name, const char *from, struct buf *out, char *e
 	CLEANUP_FREE char *text = file_read(path, SECRET_FILE_MAX, &len);
 	char why[200];
 	if (!text) {
-		snprintf(error, size, "can't read %s: %s", path, errno == EFBIG ? "larger than 1 MiB" : strerror(errno));
+		snprintf(error, size, "can't read %s: %s", path,
+			 errno == EFBIG ? "larger than 1 MiB" : strerror(errno));
 		return -1;
 	}
 	if (strlen(text) != len) {
@@ -74,16 +75,18 @@ static int put_named(char *name, const char *from, struct buf *out, char *error,
 		or_else += 2;
 	}
 	if (!is_variable(name, strlen(name))) {
-		snprintf(error, size, "${%.60s} is neither ${VARIABLE}, ${VARIABLE:-default}, ${file:/path} nor ${row.COLUMN}: "
-		         "write $${ for the characters themselves", name);
+		snprintf(error, size,
+			 "${%.60s} is neither ${VARIABLE}, ${VARIABLE:-default}, ${file:/path} nor ${row.COLUMN}: "
+			 "write $${ for the characters themselves",
+			 name);
 		return -1;
 	}
 	const char *value = getenv(name);
 	if (!value)
 		value = or_else;
 	if (!value) {
-		snprintf(error, size, "the environment variable %s is not set: set it, or give a default, ${%s:-...}", name,
-		         name);
+		snprintf(error, size, "the environment variable %s is not set: set it, or give a default, ${%s:-...}",
+			 name, name);
 		return -1;
 	}
 	char why[200];
@@ -150,7 +153,7 @@ bool row_present(const char *value)
 }
 
 char *row_substitute(const char *value, const char *(*column)(void *ctx, const char *name), void *ctx, char *missing,
-                     size_t size)
+		     size_t size)
 {
 	struct buf out = { 0 };
 	for (const char *p = value; *p;) {

@@ -19,7 +19,7 @@
 
 /* What was compiled once for a driver needs no second look: rows share the strings of their section. */
 struct checked_key {
-	const char *text; /* the arena's */
+	const char *text;                  /* the arena's */
 	const struct driver_table *driver; /* NULL: a template */
 };
 
@@ -39,7 +39,8 @@ struct parted {
 void checked_free(struct checked *c)
 {
 	struct checked *one, *next;
-	HASH_ITER(hh, c, one, next) {
+	HASH_ITER(hh, c, one, next)
+	{
 		HASH_DEL(c, one);
 		free(one);
 	}
@@ -47,7 +48,7 @@ void checked_free(struct checked *c)
 
 /* Compiles where that was not done yet; says what is wrong once. */
 static bool compiles(struct builder *b, const char *title, const char *shown, const struct kv *kv,
-                     const struct driver_table *driver)
+		     const struct driver_table *driver)
 {
 	struct checked *seen;
 	struct checked_key key;
@@ -95,8 +96,10 @@ static bool take_core(struct builder *b, struct parted *p, const struct kv *kv, 
 		break;
 	case CORE_JITTER:
 		if (unit_parse_ratio(kv->value, &p->t.jitter) || p->t.jitter > 1) {
-			errs_add(b->errs, kv->at, p->title, kv->key, "expected a part of the interval, 0%% to 100%%, such as "
-			         "10%%, not \"%.60s\"", kv->value);
+			errs_add(b->errs, kv->at, p->title, kv->key,
+				 "expected a part of the interval, 0%% to 100%%, such as "
+				 "10%%, not \"%.60s\"",
+				 kv->value);
 			return false;
 		}
 		p->t.jitter = round(p->t.jitter * 1e9) / 1e9;
@@ -117,13 +120,15 @@ static void take_key(struct builder *b, struct parted *p, const struct kv *kv)
 	else if (index != CORE_LABELS && index != CORE_EXPECT)
 		take_core(b, p, kv, index);
 	else if (!item)
-		errs_add(b->errs, kv->at, p->title, kv->key, index == CORE_LABELS ? "write labels.NAME = value" :
-		         "write expect.LABEL = expression: the label is what a failure names");
+		errs_add(b->errs, kv->at, p->title, kv->key,
+			 index == CORE_LABELS ? "write labels.NAME = value"
+					      : "write expect.LABEL = expression: the label is what a failure names");
 	else
 		kvs_add(index == CORE_LABELS ? &p->labels : &p->expects, item, kv->value, kv->at);
 }
 
-/* `url`, where the driver has no such option itself, fills what its scheme says; what is written wins. False, with an error. */
+/* `url`, where the driver has no such option itself, fills what its scheme says; what is written wins. False, with an
+ * error. */
 static bool expand_url(struct builder *b, struct parted *p, const struct driver_table *driver)
 {
 	const struct kv *found = kvs_find(&p->options, "url");
@@ -144,12 +149,18 @@ static bool expand_url(struct builder *b, struct parted *p, const struct driver_
 		errs_add(b->errs, url.at, p->title, "url", "%s", error);
 		return false;
 	}
-	size_t at = (size_t)(found - p->options.list);
-	memmove(&p->options.list[at], &p->options.list[at + 1], (--p->options.n - at) * sizeof(struct kv));
-	for (size_t i = 0; i < n; i++)
-		if (!kvs_find(&p->options, filled[i].key))
-			kvs_add(&p->options, arena_str(b->model->arena, filled[i].key),
-			        arena_str(b->model->arena, filled[i].value), url.at);
+	struct kvs options = { 0 };
+	for (size_t i = 0; i < p->options.n; i++) {
+		const struct kv *kv = &p->options.list[i];
+		if (kv != found)
+			kvs_add(&options, kv->key, kv->value, kv->at);
+		for (size_t k = 0; k < n && kv == found; k++)
+			if (!strcmp(filled[k].key, "url") || !kvs_find(&p->options, filled[k].key))
+				kvs_add(&options, arena_str(b->model->arena, filled[k].key),
+					arena_str(b->model->arena, filled[k].value), url.at);
+	}
+	free(p->options.list);
+	p->options = options;
 	free(filled);
 	return true;
 }
@@ -239,20 +250,25 @@ static void check_texts(struct builder *b, const struct parted *p, const struct 
 }
 
 void target_build(struct builder *b, const char *name, struct place at, const struct driver_table *driver,
-                  const struct kvs *all)
+		  const struct kvs *all)
 {
 	char title[NAME_MAX_BYTES * 2 + 16];
 	size_t before = b->errs->errors;
 	snprintf(title, sizeof title, "target %s", name);
 	struct parted p = {
 		.title = title,
-		.t = { .magic = TARGET_MAGIC, .name = name, .driver = driver, .interval_ns = 30 * NS_PER_S,
-		       .timeout_ns = 5 * NS_PER_S, .at = place_keep(b, at) },
+		.t = { .magic = TARGET_MAGIC,
+		       .name = name,
+		       .driver = driver,
+		       .interval_ns = 30 * NS_PER_S,
+		       .timeout_ns = 5 * NS_PER_S,
+		       .at = place_keep(b, at) },
 	};
 	for (size_t i = 0; i < all->n; i++)
 		take_key(b, &p, &all->list[i]);
 	if (expand_url(b, &p, driver))
-		options_check(&driver->options, p.options.list, p.options.n, p.t.at, title, core_key_names, CORE_KEYS, b->errs);
+		options_check(&driver->options, p.options.list, p.options.n, p.t.at, title, core_key_names, CORE_KEYS,
+			      b->errs);
 	check_texts(b, &p, driver);
 	if (b->errs->errors == before)
 		keep_target(b, &p);
@@ -278,18 +294,22 @@ static const struct driver_table *find_driver(struct builder *b, const struct se
 	if (url && !url_scheme(url->value, name, sizeof name)) {
 		driver = registry_scheme(b->registry, name, &scheme);
 		if (!driver)
-			errs_add(b->errs, url->at, s->title, "url", "no driver is known for %s://; say driver = NAME, or see "
-			         "probed --list-plugins for what is there", name);
+			errs_add(b->errs, url->at, s->title, "url",
+				 "no driver is known for %s://; say driver = NAME, or see "
+				 "probed --list-plugins for what is there",
+				 name);
 		return driver;
 	}
 	if (by_default)
 		return registry_driver(b->registry, by_default->value);
 	if (url)
-		errs_add(b->errs, url->at, s->title, "url", "expected a URL with its scheme, such as https://example.org/, or "
-		         "driver = NAME beside it");
+		errs_add(b->errs, url->at, s->title, "url",
+			 "expected a URL with its scheme, such as https://example.org/, or "
+			 "driver = NAME beside it");
 	else
-		errs_add(b->errs, s->at, s->title, "driver", "is required, and missing (a url would do as well); probed "
-		         "--list-plugins shows what is there");
+		errs_add(b->errs, s->at, s->title, "driver",
+			 "is required, and missing (a url would do as well); probed "
+			 "--list-plugins shows what is there");
 	return NULL;
 }
 
@@ -304,8 +324,9 @@ static void gather(struct builder *b, const struct section *s, const struct driv
 	size_t wider = all->n;
 	for (size_t i = 0; i < s->n; i++) {
 		const struct entry *e = &s->entries[i];
-		struct kv kv = { .key = arena_str(b->model->arena, e->key), .value = arena_str(b->model->arena, e->value),
-		                 .at = place_keep(b, e->at) };
+		struct kv kv = { .key = arena_str(b->model->arena, e->key),
+				 .value = arena_str(b->model->arena, e->value),
+				 .at = place_keep(b, e->at) };
 		kvs_override(all, wider, &driver->options, &kv);
 	}
 }
@@ -319,11 +340,6 @@ static void read_target(struct builder *b, const struct section *s)
 		errs_add(b->errs, s->at, s->title, NULL, "a target needs a name: [target NAME]");
 		return;
 	}
-	for (size_t i = 0; i < s->n && !set; i++)
-		if (row_present(s->entries[i].value)) {
-			errs_add(b->errs, s->entries[i].at, s->title, s->entries[i].key, "${row...} needs rows: targets_from = FILE");
-			driver = NULL;
-		}
 	if (!driver)
 		return;
 	gather(b, s, driver, &all);

@@ -115,7 +115,7 @@ static void fill(struct filling *f, const char *key, const char *value)
 }
 
 static int fill_piece(struct filling *f, struct piece p, const char *option, const struct scheme_decl *d, bool decode,
-                     const char *what, char *error, size_t size)
+		      const char *what, char *error, size_t size)
 {
 	if (!p.s || (!option && d->whole))
 		return 0;
@@ -136,7 +136,8 @@ static void fill_pairs(struct filling *f, struct piece p, char separator, bool d
 		struct piece pair = piece_of(s, next ? next : end);
 		const char *equals = memchr(pair.s, '=', pair.n);
 		struct piece key = piece_of(pair.s, equals ? equals : pair.s + pair.n);
-		struct piece value = equals ? piece_of(equals + 1, pair.s + pair.n) : (struct piece){ .s = "yes", .n = 3 };
+		struct piece value =
+		    equals ? piece_of(equals + 1, pair.s + pair.n) : (struct piece){ .s = "yes", .n = 3 };
 		if (key.n)
 			fill(f, put_string(f, key, decode), put_string(f, value, decode));
 		s = next ? next + 1 : end;
@@ -152,7 +153,7 @@ static size_t count_char(const char *s, char c)
 }
 
 static int fill_all(struct filling *f, const struct scheme_decl *d, const char *text, const struct url *u, char *error,
-                    size_t size)
+		    size_t size)
 {
 	if (d->whole)
 		fill(f, put_string(f, piece_of(d->whole, d->whole + strlen(d->whole)), false),
@@ -193,7 +194,7 @@ int url_to_options(const struct scheme_decl *d, const char *text, struct kv **ou
 	}
 	size_t most = 16 + count_char(text, '&') + count_char(d->preset, ';');
 	size_t bytes = 4 * strlen(text) + 2 * length(d->preset) + 6 * most + length(d->whole) + length(d->authority) +
-	               length(d->host) + length(d->port) + length(d->path) + length(d->user) + length(d->password);
+		       length(d->host) + length(d->port) + length(d->path) + length(d->user) + length(d->password);
 	struct filling f = { .kvs = xcalloc(1, most * sizeof *f.kvs + bytes) };
 	f.strings = (char *)(f.kvs + most);
 	if (fill_all(&f, d, text, &u, error, size)) {
@@ -243,7 +244,7 @@ void url_to_name(const char *url, char *out, size_t size)
 
 void urls_to_text(struct buf *out, const char *const *urls, size_t n, const char *interval)
 {
-	char (*names)[NAME_MAX_BYTES + 1] = xcalloc(n, sizeof *names);
+	char(*names)[NAME_MAX_BYTES + 1] = xcalloc(n, sizeof *names);
 	for (size_t i = 0; i < n; i++) {
 		url_to_name(urls[i], names[i], sizeof names[i]);
 		size_t len = strlen(names[i]);
@@ -263,7 +264,7 @@ void urls_to_text(struct buf *out, const char *const *urls, size_t n, const char
 }
 
 struct model *model_from_urls(struct registry *registry, const char *const *urls, size_t n, const char *interval,
-                              struct errs *errs)
+			      struct errs *errs)
 {
 	CLEANUP_BUF struct buf text = { 0 };
 	size_t before = errs->errors;

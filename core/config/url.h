@@ -14,7 +14,8 @@
 
 /* The options that `url` fills: *out is one piece of memory for free(), places are empty. 0, or -1 with a line in
  * `error`; never with what may be a password. */
-int url_to_options(const struct scheme_decl *scheme, const char *url, struct kv **out, size_t *n, char *error, size_t size);
+int url_to_options(const struct scheme_decl *scheme, const char *url, struct kv **out, size_t *n, char *error,
+		   size_t size);
 
 /* The scheme of "tcp://db:5432", into out. 0, or -1 where there is none. */
 int url_scheme(const char *url, char *out, size_t size);
@@ -28,6 +29,6 @@ void urls_to_text(struct buf *out, const char *const *urls, size_t n, const char
 
 /* A model of nothing but these targets. NULL, with errors. */
 struct model *model_from_urls(struct registry *registry, const char *const *urls, size_t n, const char *interval,
-                              struct errs *errs);
+			      struct errs *errs);
 
 #endif

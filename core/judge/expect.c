@@ -178,35 +178,58 @@ static void tell_values(const struct expectation *e, struct line *out)
 		line_printf(out, " and %zu more", v->n - 4);
 }
 
-/* Long text is told after what was expected of it, anything else before. */
+/* What was found in text, or not; of a body an excerpt comes last. */
+static void tell_text(const struct expectation *e, const struct evidence *evidence, bool body, struct line *out)
+{
+	static const char *const found[] = { "contains", "starts with", "ends with", "matches" };
+	static const char *const missed[] = { "does not contain", "does not start with", "does not end with", "does not match" };
+	const struct predicate *p = &e->predicate;
+	const struct values *v = &e->scratch->values[e->scratch->now];
+	if (!body)
+		tell_values(e, out);
+	line_printf(out, " %s ", (p->negate ? found : missed)[p->kind - PRED_CONTAINS]);
+	if (p->kind == PRED_MATCHES)
+		line_printf(out, "%s", p->written);
+	else
+		line_value(out, &p->values[0], false);
+	if (p->negate)
+		line_printf(out, ", expected not to");
+	if (!body)
+		return;
+	if (!p->negate && evidence->body_bytes > evidence->body_len)
+		line_printf(out, " in the %zu bytes that were kept of %llu", evidence->body_len,
+		            (unsigned long long)evidence->body_bytes);
+	line_printf(out, ": ");
+	line_excerpt(out, v->list[0].s, v->list[0].len);
+}
+
 static void tell(const struct expectation *e, const struct evidence *evidence, struct line *out)
 {
 	const struct values *v = &e->scratch->values[e->scratch->now];
 	const struct predicate *p = &e->predicate;
 	bool body = e->query.kind == QUERY_BODY && v->n == 1 && v->list[0].type == PROBED_TYPE_STRING;
 	line_printf(out, "%s", e->subject);
-	if (body && p->kind == PRED_EXISTS) {
+	if (predicate_textual(p)) {
+		tell_text(e, evidence, body, out);
+	} else if (body && p->kind == PRED_EXISTS) {
 		line_printf(out, p->negate ? " of %llu bytes, expected none" : " has no bytes", (unsigned long long)evidence->body_bytes);
-		return;
-	}
-	if (!body || !predicate_textual(p)) {
+	} else {
 		tell_values(e, out);
 		line_printf(out, ", expected ");
-		predicate_describe(p, out);
-		return;
+		if (p->kind == PRED_EXISTS)
+			line_printf(out, "none");
+		else
+			predicate_describe(p, out);
 	}
-	static const char *const holds[] = { "contains", "starts with", "ends with", "matches" };
-	static const char *const fails[] = { "does not contain", "does not start with", "does not end with", "does not match" };
-	line_printf(out, " %s ", (p->negate ? holds : fails)[p->kind - PRED_CONTAINS]);
-	if (p->kind == PRED_MATCHES)
-		line_printf(out, "%s", p->written);
-	else
-		line_value(out, &p->values[0], false);
-	if (evidence->body_bytes > evidence->body_len)
-		line_printf(out, " in the %zu bytes that were kept of %llu", evidence->body_len,
-		            (unsigned long long)evidence->body_bytes);
-	line_printf(out, ": ");
-	line_excerpt(out, v->list[0].s, v->list[0].len);
+}
+
+/* Is the answer beyond what was kept of the body? What is missing there may be missing only here, and the end is unknown. */
+static bool beyond_the_cut(const struct expectation *e, const struct evidence *evidence, int holds)
+{
+	const struct predicate *p = &e->predicate;
+	if (e->query.kind != QUERY_BODY || e->body_use != BODY_TEXT || evidence->body_bytes <= evidence->body_len)
+		return false;
+	return (predicate_textual(p) || e->n_filters) && (p->negate ? holds == 0 : p->kind == PRED_ENDS);
 }
 
 static bool judge(const struct expectation *e, const struct evidence *evidence, struct line *out)
@@ -229,6 +252,11 @@ static bool judge(const struct expectation *e, const struct evidence *evidence, 
 	}
 	reason.len = 0;
 	int holds = any_holds(e, evidence, &reason);
+	if (beyond_the_cut(e, evidence, holds)) {
+		line_printf(out, "%s: of a body of %llu bytes only %zu were kept", e->subject,
+		            (unsigned long long)evidence->body_bytes, evidence->body_len);
+		return false;
+	}
 	if (holds >= 0 && (bool)holds != p->negate)
 		return true;
 	if (reason.len && (holds < 0 || !p->negate))

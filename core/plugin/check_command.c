@@ -150,7 +150,7 @@ int cmd_check_plugin(const char *path, FILE *to)
 	while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
 		;
 	judge_end(&t, status, answered);
-	fprintf(to, "%s: %s: %u passed, %u failed, %u skipped\n", path, t.failed ? "does not behave" : "behaves", t.passed, t.failed,
-	        t.skipped);
+	fprintf(to, "%s: %s: %u passed, %u failed, %u skipped\n", path, t.failed ? "does not behave" : "behaves",
+		t.passed, t.failed, t.skipped);
 	return t.failed ? 1 : 0;
 }

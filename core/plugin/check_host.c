@@ -223,7 +223,8 @@ static bool alive(const struct probed_probe *probe, const char *call)
 		return false;
 	}
 	if (probe->ended)
-		complain("calls %s for a probe that %s", call, probe->cancelled ? "was cancelled" : "is complete already");
+		complain("calls %s for a probe that %s", call,
+			 probe->cancelled ? "was cancelled" : "is complete already");
 	return !probe->ended;
 }
 
@@ -267,12 +268,13 @@ static void fact(struct probed_probe *probe, uint32_t index, const char *name, c
 		return;
 	}
 	const struct fact_decl *f = &probe->driver->facts[index];
-	bool integer = f->type == PROBED_TYPE_BOOLEAN || f->type == PROBED_TYPE_DURATION || f->type == PROBED_TYPE_SIZE ||
-	               f->type == PROBED_TYPE_TIME;
+	bool integer = f->type == PROBED_TYPE_BOOLEAN || f->type == PROBED_TYPE_DURATION ||
+		       f->type == PROBED_TYPE_SIZE || f->type == PROBED_TYPE_TIME;
 	if (type != (integer ? (uint32_t)PROBED_TYPE_INTEGER : f->type))
 		complain("gives fact \"%s\" by %s, but declares it as %s", f->name, call, type_name(f->type));
 	if ((name != NULL) != ((f->flags & PROBED_FACT_FAMILY) != 0))
-		complain("gives fact \"%s\" %s", f->name, name ? "with a late name, but it is no family" : "of a family without its late name");
+		complain("gives fact \"%s\" %s", f->name,
+			 name ? "with a late name, but it is no family" : "of a family without its late name");
 }
 
 static void fact_integer(struct probed_probe *probe, uint32_t index, const char *name, int64_t value)
@@ -293,7 +295,8 @@ static void fact_string(struct probed_probe *probe, uint32_t index, const char *
 	fact(probe, index, name, "fact_string()", PROBED_TYPE_STRING);
 }
 
-static void fact_row(struct probed_probe *probe, uint32_t index, uint32_t n, const struct probed_cell *cells, uint32_t stride)
+static void fact_row(struct probed_probe *probe, uint32_t index, uint32_t n, const struct probed_cell *cells,
+		     uint32_t stride)
 {
 	(void)n, (void)cells, (void)stride;
 	fact(probe, index, NULL, "fact_row()", PROBED_TYPE_TABLE);
@@ -318,7 +321,8 @@ static void check_verdict(const char *call, uint32_t outcome)
 		complain("calls %s with outcome %u", call, outcome);
 }
 
-static void host_emit(struct probed_probe *probe, const char *name, uint32_t outcome, uint32_t reason, const char *message)
+static void host_emit(struct probed_probe *probe, const char *name, uint32_t outcome, uint32_t reason,
+		      const char *message)
 {
 	(void)reason, (void)message;
 	if (!alive(probe, "emit()"))

@@ -20,9 +20,9 @@ struct probed_probe {
 	const struct driver_table *driver;
 	const struct options *options;
 	int64_t deadline_ns;
-	bool ended;     /* it completed, or was cancelled */
+	bool ended; /* it completed, or was cancelled */
 	bool cancelled;
-	bool in_start;  /* start() has not returned */
+	bool in_start; /* start() has not returned */
 	bool completed_in_start;
 	uint32_t outcome, reason;
 	char message[200];

@@ -88,7 +88,8 @@ static void list_row(struct grid *g, const struct plugin_table *t)
 	CLEANUP_FREE char *kinds = t->state == PLUGIN_REFUSED ? xstrdup("-") : kinds_of(t);
 	CLEANUP_FREE char *abi = read ? xasprintf("%u.%u", t->abi_major, t->abi_minor) : xstrdup("-");
 	CLEANUP_FREE char *from = t->why ? xasprintf("%s: %s", t->path, t->why) : xstrdup(t->path);
-	grid_add(g, (const char *const[]){ name, kinds, read && *t->version ? t->version : "-", abi, state_name(t->state), from });
+	grid_add(g, (const char *const[]){ name, kinds, read && *t->version ? t->version : "-", abi,
+					   state_name(t->state), from });
 }
 
 int cmd_list_plugins(const char *const *folders, size_t n, bool json, FILE *to)
@@ -125,10 +126,13 @@ static void print_options(const struct option_set *set, FILE *to)
 		const struct option_decl *o = &set->list[i];
 		CLEANUP_FREE char *key = option_key(o);
 		CLEANUP_FREE char *range = option_range(o);
-		CLEANUP_FREE char *value = o->flags & PROBED_OPTION_REQUIRED ? xstrdup("required") :
-		                           o->def ? xasprintf("default %s", *o->def ? o->def : "\"\"") : xstrdup("-");
-		CLEANUP_FREE char *help = xasprintf("%s%s%s%s", o->help, range ? " (" : "", range ? range : "", range ? ")" : "");
-		CLEANUP_FREE char *type = xasprintf("%s%s", type_name(o->type), o->flags & PROBED_OPTION_TEMPLATE ? " {{}}" : "");
+		CLEANUP_FREE char *value = o->flags & PROBED_OPTION_REQUIRED ? xstrdup("required")
+					   : o->def ? xasprintf("default %s", *o->def ? o->def : "\"\"")
+						    : xstrdup("-");
+		CLEANUP_FREE char *help =
+		    xasprintf("%s%s%s%s", o->help, range ? " (" : "", range ? range : "", range ? ")" : "");
+		CLEANUP_FREE char *type =
+		    xasprintf("%s%s", type_name(o->type), o->flags & PROBED_OPTION_TEMPLATE ? " {{}}" : "");
 		grid_add(&g, (const char *const[]){ key, type, value, help });
 	}
 	grid_print(&g, "    ", to);
@@ -144,9 +148,11 @@ static void print_facts(const struct driver_table *d, FILE *to)
 	for (uint32_t i = 0; i < d->n_facts; i++) {
 		const struct fact_decl *f = &d->facts[i];
 		CLEANUP_FREE char *name = xasprintf("%s%s", f->name, f->flags & PROBED_FACT_FAMILY ? ".NAME" : "");
-		CLEANUP_FREE char *type = xasprintf("%s%s", type_name(f->type), f->flags & PROBED_FACT_LIST ? " list" : "");
-		CLEANUP_FREE char *help = xasprintf("%s%s%s%s%s", f->help, f->columns ? " (" : "", f->columns ? f->columns : "",
-		                                    f->columns ? ")" : "", f->flags & PROBED_FACT_METRIC ? " (a metric)" : "");
+		CLEANUP_FREE char *type =
+		    xasprintf("%s%s", type_name(f->type), f->flags & PROBED_FACT_LIST ? " list" : "");
+		CLEANUP_FREE char *help =
+		    xasprintf("%s%s%s%s%s", f->help, f->columns ? " (" : "", f->columns ? f->columns : "",
+			      f->columns ? ")" : "", f->flags & PROBED_FACT_METRIC ? " (a metric)" : "");
 		grid_add(&g, (const char *const[]){ name, type, *f->unit ? f->unit : "-", help });
 	}
 	grid_print(&g, "    ", to);
@@ -156,7 +162,8 @@ static void print_facts(const struct driver_table *d, FILE *to)
 static void print_driver(const struct driver_table *d, FILE *to)
 {
 	fprintf(to, "\nDriver %s: %s\n", d->name, d->summary);
-	fprintf(to, "  worker pool \"%s\"%s", d->needs, d->flags & PROBED_DRIVER_BLOCKING ? ", blocking, on a pool of threads" : "");
+	fprintf(to, "  worker pool \"%s\"%s", d->needs,
+		d->flags & PROBED_DRIVER_BLOCKING ? ", blocking, on a pool of threads" : "");
 	if (d->max_inflight)
 		fprintf(to, ", at most %" PRIu32 " probes at a time in each worker", d->max_inflight);
 	fputc('\n', to);
@@ -183,7 +190,8 @@ static void print_parts(const char *kind, const struct part_table *parts, uint32
 static void print_plugin(const struct plugin_table *t, FILE *to)
 {
 	fprintf(to, "%s %s: %s\n", t->name, t->version, t->summary);
-	fprintf(to, "  %s, built for ABI %u.%u, needs %u.%u\n", t->path, t->abi_major, t->abi_minor, t->abi_major, t->need_minor);
+	fprintf(to, "  %s, built for ABI %u.%u, needs %u.%u\n", t->path, t->abi_major, t->abi_minor, t->abi_major,
+		t->need_minor);
 	if (t->state == PLUGIN_SHADOWED)
 		fprintf(to, "  shadowed, not in use: %s\n", t->why);
 	for (uint32_t i = 0; i < t->n_drivers; i++)
@@ -214,7 +222,8 @@ static const struct plugin_table *find(const struct registry *r, const char *nam
 		for (uint32_t i = 0; i < r->n_plugins && !found; i++) {
 			const struct plugin_table *t = r->plugins[i];
 			CLEANUP_FREE char *own = name_of(t);
-			if ((t->state == PLUGIN_LOADED) == (round < 2) && (round % 2 ? provides(t, name) : !strcmp(own, name)))
+			if ((t->state == PLUGIN_LOADED) == (round < 2) &&
+			    (round % 2 ? provides(t, name) : !strcmp(own, name)))
 				found = t;
 		}
 	return found;

@@ -44,7 +44,7 @@ static const char *machine_name(unsigned machine, char *buf, size_t size)
 		unsigned machine;
 		const char *name;
 	} known[] = {
-		{ EM_386, "i386" },     { EM_X86_64, "x86-64" }, { EM_ARM, "ARM" },         { EM_AARCH64, "AArch64" },
+		{ EM_386, "i386" },     { EM_X86_64, "x86-64" },   { EM_ARM, "ARM" },    { EM_AARCH64, "AArch64" },
 		{ EM_RISCV, "RISC-V" }, { EM_PPC64, "PowerPC64" }, { EM_S390, "S/390" }, { EM_MIPS, "MIPS" },
 	};
 	for (size_t i = 0; i < sizeof known / sizeof known[0]; i++)
@@ -54,21 +54,23 @@ static const char *machine_name(unsigned machine, char *buf, size_t size)
 	return buf;
 }
 
-static int check_ident(const ElfW(Ehdr) *h, char *why, size_t size)
+static int check_ident(const ElfW(Ehdr) * h, char *why, size_t size)
 {
 	const ElfW(Ehdr) *own = &__ehdr_start;
 	char a[24], b[24];
 	if (h->e_ident[EI_CLASS] != own->e_ident[EI_CLASS]) {
 		snprintf(why, size, "built for %s bits, this is a %zu-bit probed",
-		         h->e_ident[EI_CLASS] == ELFCLASS32 ? "32" : h->e_ident[EI_CLASS] == ELFCLASS64 ? "64" : "no known number of",
-		         8 * sizeof(void *));
+			 h->e_ident[EI_CLASS] == ELFCLASS32   ? "32"
+			 : h->e_ident[EI_CLASS] == ELFCLASS64 ? "64"
+							      : "no known number of",
+			 8 * sizeof(void *));
 		return -1;
 	}
 	if (h->e_ident[EI_DATA] != own->e_ident[EI_DATA])
 		return refuse(why, size, "built for the other byte order");
 	if (h->e_machine != own->e_machine) {
 		snprintf(why, size, "built for another architecture (%s, this machine is %s)",
-		         machine_name(h->e_machine, a, sizeof a), machine_name(own->e_machine, b, sizeof b));
+			 machine_name(h->e_machine, a, sizeof a), machine_name(own->e_machine, b, sizeof b));
 		return -1;
 	}
 	if (h->e_type != ET_DYN)
@@ -76,7 +78,7 @@ static int check_ident(const ElfW(Ehdr) *h, char *why, size_t size)
 	return 0;
 }
 
-static int check_segments(int fd, const ElfW(Ehdr) *h, uint64_t file, char *why, size_t size)
+static int check_segments(int fd, const ElfW(Ehdr) * h, uint64_t file, char *why, size_t size)
 {
 	ElfW(Phdr) ph[PHDRS_MAX];
 	if (h->e_phentsize != sizeof ph[0] || !h->e_phnum || h->e_phnum > PHDRS_MAX)

@@ -83,7 +83,8 @@ int name_check(const char *name, const char *more, char *error, size_t size)
 		bool last = !p[1];
 		if (plain || (p != name && !(last && *p == '.') && strchr(more, *p)))
 			continue;
-		snprintf(error, size, "name \"%s\": expected a-z, 0-9 and %s, beginning with a letter or digit", name, more);
+		snprintf(error, size, "name \"%s\": expected a-z, 0-9 and %s, beginning with a letter or digit", name,
+			 more);
 		return -1;
 	}
 	return 0;
@@ -98,7 +99,8 @@ int array_check(const struct array_rule *rule, const void *base, uint32_t n, uin
 	else if (n > rule->most)
 		snprintf(error, size, "says that it has %u %s: at most %u make sense", n, rule->what, rule->most);
 	else if (stride < rule->floor)
-		snprintf(error, size, "its %s are %u bytes each: at least %u are needed", rule->what, stride, rule->floor);
+		snprintf(error, size, "its %s are %u bytes each: at least %u are needed", rule->what, stride,
+			 rule->floor);
 	else if (stride > STRIDE_MAX || stride % sizeof(void *))
 		snprintf(error, size, "its %s are said to be %u bytes each: that can't be", rule->what, stride);
 	else
@@ -196,10 +198,12 @@ static void check_option(struct flat *f, const struct option_set *set, uint32_t 
 	if (o->def && (o->flags & PROBED_OPTION_REQUIRED))
 		complain(f, "option \"%s\": required, but it has a default", o->name);
 	if (!f->failed && o->def && option_parse(o, o->def, NULL, error, sizeof error))
-		complain(f, "option \"%s\": bad default \"%s\": %s", o->name, o->type == PROBED_TYPE_SECRET ? "" : o->def, error);
+		complain(f, "option \"%s\": bad default \"%s\": %s", o->name,
+			 o->type == PROBED_TYPE_SECRET ? "" : o->def, error);
 }
 
-static void flatten_options(struct flat *f, const struct probed_option *from, uint32_t n, uint32_t stride, struct option_set *set)
+static void flatten_options(struct flat *f, const struct probed_option *from, uint32_t n, uint32_t stride,
+			    struct option_set *set)
 {
 	if (!usable(f, &rule_options, from, n, stride) || !n)
 		return;
@@ -272,7 +276,7 @@ static void check_role(struct flat *f, const struct fact_decl *fact)
 	};
 	if (fact->role < ARRAY_LEN(types) && types[fact->role] && fact->type != types[fact->role])
 		complain(f, "fact \"%s\": with this role it must be of type %s, not %s", fact->name,
-		         type_name(types[fact->role]), type_name(fact->type));
+			 type_name(types[fact->role]), type_name(fact->type));
 }
 
 static void check_fact(struct flat *f, const struct driver_table *d, uint32_t i)
@@ -288,9 +292,11 @@ static void check_fact(struct flat *f, const struct driver_table *d, uint32_t i)
 		return;
 	bool table = fact->type == PROBED_TYPE_TABLE;
 	if (!table && !is_value_type(fact->type))
-		complain(f, "fact \"%s\": type %u (%s) is none that a fact can have", fact->name, fact->type, type_name(fact->type));
+		complain(f, "fact \"%s\": type %u (%s) is none that a fact can have", fact->name, fact->type,
+			 type_name(fact->type));
 	else if (table != (fact->columns != NULL))
-		complain(f, "fact \"%s\": %s", fact->name, table ? "a table without columns" : "has columns, but is no table");
+		complain(f, "fact \"%s\": %s", fact->name,
+			 table ? "a table without columns" : "has columns, but is no table");
 	else if (table)
 		check_columns(f, fact);
 	if ((fact->flags & PROBED_FACT_METRIC) && (table || fact->type == PROBED_TYPE_STRING))
@@ -332,7 +338,8 @@ static void check_preset(struct flat *f, const struct driver_table *d, const str
 			*eq = '\0';
 		const struct option_decl *o = option_set_find(&d->options, pair, NULL);
 		if (!eq || !o)
-			complain(f, "scheme \"%s\": preset \"%s\": expected OPTION=VALUE of an option that it has", s->scheme, pair);
+			complain(f, "scheme \"%s\": preset \"%s\": expected OPTION=VALUE of an option that it has",
+				 s->scheme, pair);
 		else if (option_parse(o, eq + 1, NULL, error, sizeof error))
 			complain(f, "scheme \"%s\": preset \"%s=%s\": %s", s->scheme, pair, eq + 1, error);
 	}
@@ -353,7 +360,8 @@ static void check_scheme(struct flat *f, const struct driver_table *d, uint32_t 
 			complain(f, "scheme \"%s\" is declared twice", s->scheme);
 	for (size_t k = 0; k < ARRAY_LEN(fills) && !f->failed; k++)
 		if (fills[k][1] && !option_set_find(&d->options, fills[k][1], NULL))
-			complain(f, "scheme \"%s\": its %s fills option \"%s\", which it does not have", s->scheme, fills[k][0], fills[k][1]);
+			complain(f, "scheme \"%s\": its %s fills option \"%s\", which it does not have", s->scheme,
+				 fills[k][0], fills[k][1]);
 	if (!f->failed && s->preset)
 		check_preset(f, d, s);
 }

@@ -170,6 +170,12 @@ static uint64_t host_random(void)
 	return pool[--left];
 }
 
+static const char *caller_name(void)
+{
+	uint32_t driver = thread_call.driver ? thread_call.driver : self.call.driver;
+	return driver && self.hooks.driver_name ? self.hooks.driver_name(driver) : NULL;
+}
+
 static void host_log(uint32_t level, const char *format, ...)
 {
 	char text[1024];
@@ -177,9 +183,7 @@ static void host_log(uint32_t level, const char *format, ...)
 	va_start(ap, format);
 	vsnprintf(text, sizeof text, format, ap);
 	va_end(ap);
-	uint32_t driver = thread_call.driver ? thread_call.driver : self.call.driver;
-	const char *name = driver && self.hooks.driver_name ? self.hooks.driver_name(driver) : NULL;
-	log_event(level > LOG_ERROR ? LOG_ERROR : (enum log_level)level, text, "driver", name, NULL);
+	log_event(level > LOG_ERROR ? LOG_ERROR : (enum log_level)level, text, "driver", caller_name(), NULL);
 }
 
 /* --- watches -------------------------------------------------------------------------------------- */
@@ -204,6 +208,10 @@ static void on_io(struct ev_loop *ev, ev_io *io, int revents)
 
 static struct probed_watch *watch_new(int32_t fd, uint32_t events, probed_watch_fn fn, void *arg)
 {
+	if (fd < 0) {
+		log_warn("a plugin would watch a descriptor that it does not have", "driver", caller_name(), NULL);
+		return NULL;
+	}
 	struct probed_watch *w = LIST_FIRST(&self.spare_watches);
 	if (w)
 		LIST_REMOVE(w, entry);

@@ -37,9 +37,9 @@ struct inspection {
 	struct channel *channel; /* NULL: no child */
 	pid_t pid;
 	int pidfd;
-	bool ready;            /* the child itself works */
-	bool closed, exited;   /* both are awaited: what it wrote last is still to be read when it is dead */
-	const char *bad;       /* it spoke badly, and was killed for that */
+	bool ready;          /* the child itself works */
+	bool closed, exited; /* both are awaited: what it wrote last is still to be read when it is dead */
+	const char *bad;     /* it spoke badly, and was killed for that */
 	siginfo_t status;
 	ev_io exit_io;
 	struct wheel_timer timer;
@@ -94,7 +94,8 @@ static void describe_death(const siginfo_t *s, char *why, size_t size)
 	if (s->si_code == CLD_EXITED)
 		snprintf(why, size, "ended the process with exit status %d while it was being loaded", s->si_status);
 	else if (s->si_code == CLD_KILLED || s->si_code == CLD_DUMPED)
-		snprintf(why, size, "killed by signal %d (%s) while it was being loaded", s->si_status, strsignal(s->si_status));
+		snprintf(why, size, "killed by signal %d (%s) while it was being loaded", s->si_status,
+			 strsignal(s->si_status));
 	else
 		snprintf(why, size, "ended the process while it was being loaded");
 }
@@ -306,7 +307,7 @@ static void sort_candidates(struct inspection *in)
 }
 
 struct inspection *inspection_start(struct loop *loop, const char *const *folders, size_t n, const char *cache_dir,
-                                    void (*done)(void *ctx, struct registry *r), void *ctx)
+				    void (*done)(void *ctx, struct registry *r), void *ctx)
 {
 	struct inspection *in = xnew(struct inspection);
 	*in = (struct inspection){

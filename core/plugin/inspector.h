@@ -20,11 +20,11 @@ int inspector_main(int channel_fd);
 /* One thread, that of the loop. */
 struct inspection;
 
-/* Looks at all plugins in these folders (n 0: the default ones) without holding up the loop. `cache_dir` NULL: no cache.
- * done() is called once, from the loop, with a reference of its own to the registry; then the inspection is gone.
- * The owner of the process must leave children that it did not start to their own waitpid(). */
+/* Looks at all plugins in these folders (n 0: the default ones) without holding up the loop. `cache_dir` NULL: no
+ * cache. done() is called once, from the loop, with a reference of its own to the registry; then the inspection is
+ * gone. The owner of the process must leave children that it did not start to their own waitpid(). */
 struct inspection *inspection_start(struct loop *loop, const char *const *folders, size_t n, const char *cache_dir,
-                                    void (*done)(void *ctx, struct registry *r), void *ctx);
+				    void (*done)(void *ctx, struct registry *r), void *ctx);
 /* Ends it without done(). */
 void inspection_cancel(struct inspection *in);
 /* Another time limit for each plugin than INSPECTION_TIMEOUT_NS. */

@@ -82,8 +82,10 @@ static size_t symbol_size(const void *symbol)
 static int check_versions(const struct probed_plugin *p, struct plugin_table *t, char *error, size_t size)
 {
 	if (symbol_size(p) < PLUGIN_SIZE_FLOOR) {
-		snprintf(error, size, "its \"probed_plugin\" is no struct probed_plugin (%zu bytes of data, at least %zu are needed)",
-		         symbol_size(p), PLUGIN_SIZE_FLOOR);
+		snprintf(
+		    error, size,
+		    "its \"probed_plugin\" is no struct probed_plugin (%zu bytes of data, at least %zu are needed)",
+		    symbol_size(p), PLUGIN_SIZE_FLOOR);
 		return -1;
 	}
 	if (p->magic != PROBED_MAGIC) {
@@ -94,13 +96,14 @@ static int check_versions(const struct probed_plugin *p, struct plugin_table *t,
 	t->abi_minor = p->abi_minor;
 	t->need_minor = p->need_minor;
 	if (p->abi_major != PROBED_ABI_MAJOR)
-		snprintf(error, size, "built for ABI %u.%u, this probed has %u.%u: it must be built again", p->abi_major,
-		         p->abi_minor, PROBED_ABI_MAJOR, PROBED_ABI_MINOR);
+		snprintf(error, size, "built for ABI %u.%u, this probed has %u.%u: it must be built again",
+			 p->abi_major, p->abi_minor, PROBED_ABI_MAJOR, PROBED_ABI_MINOR);
 	else if (p->need_minor > PROBED_ABI_MINOR)
 		snprintf(error, size, "needs ABI %u.%u, this probed has %u.%u: a newer probed is needed", p->abi_major,
-		         p->need_minor, PROBED_ABI_MAJOR, PROBED_ABI_MINOR);
+			 p->need_minor, PROBED_ABI_MAJOR, PROBED_ABI_MINOR);
 	else if (p->size < PLUGIN_SIZE_FLOOR)
-		snprintf(error, size, "its struct probed_plugin is %u bytes: at least %zu are needed", p->size, PLUGIN_SIZE_FLOOR);
+		snprintf(error, size, "its struct probed_plugin is %u bytes: at least %zu are needed", p->size,
+			 PLUGIN_SIZE_FLOOR);
 	else if (p->size > ENTRY_SIZE_MAX || p->size > symbol_size(p))
 		snprintf(error, size, "its struct probed_plugin is said to be %u bytes: that can't be", p->size);
 	else

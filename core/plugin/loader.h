@@ -25,7 +25,7 @@ struct loaded_plugin {
 	struct probed_sink *sinks;       /* entry.n_sinks */
 	struct probed_service *services; /* entry.n_services */
 	struct plugin_table *table;
-	uint32_t in_use; /* load() was called */
+	uint32_t in_use;            /* load() was called */
 	struct loaded_plugin *next; /* in the order opened */
 };
 

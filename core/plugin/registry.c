@@ -19,7 +19,7 @@ struct registry *registry_new(void)
 struct registry *registry_ref(struct registry *r)
 {
 	CHECK_MAGIC(r, REGISTRY_MAGIC);
-	r->refs++;
+	__atomic_add_fetch(&r->refs, 1, __ATOMIC_RELAXED); /* models are built on a thread */
 	return r;
 }
 
@@ -28,7 +28,7 @@ void registry_unref(struct registry *r)
 	if (!r)
 		return;
 	CHECK_MAGIC(r, REGISTRY_MAGIC);
-	if (--r->refs)
+	if (__atomic_sub_fetch(&r->refs, 1, __ATOMIC_ACQ_REL))
 		return;
 	for (uint32_t i = 0; i < r->n_plugins; i++)
 		plugin_table_free(r->plugins[i]);
@@ -69,7 +69,8 @@ const struct driver_table *registry_driver(const struct registry *r, const char 
 	return NULL;
 }
 
-const struct driver_table *registry_scheme(const struct registry *r, const char *scheme, const struct scheme_decl **decl)
+const struct driver_table *registry_scheme(const struct registry *r, const char *scheme,
+					   const struct scheme_decl **decl)
 {
 	for (uint32_t i = 0; i < r->n_drivers; i++) {
 		const struct driver_table *d = r->drivers[i];

@@ -67,6 +67,7 @@ struct resolver {
 	unsigned magic;
 	struct loop *loop;
 	const char *conf;
+	int port, try_ms;
 	struct session *now;
 	LIST_HEAD(, session) sessions;
 	LIST_HEAD(, resolver_lookup) lookups;
@@ -96,11 +97,11 @@ static void on_time(struct wheel_timer *t)
 }
 
 /* c-ares walks all its queries to find the next time; so it is asked only when nothing is armed. A query that is
- * newer than the armed time has at least TRY_MS to go. */
+ * newer than the armed time has at least a whole try to go. */
 static void arm(struct session *s)
 {
 	struct loop *loop = s->resolver->loop;
-	int64_t now = clock_now_ns(), soonest = now + TRY_MS * NS_PER_MS;
+	int64_t now = clock_now_ns(), soonest = now + s->resolver->try_ms * NS_PER_MS;
 	if (!s->lookups) {
 		loop_timer_stop(loop, &s->timer);
 		return;
@@ -153,8 +154,8 @@ static void name_servers(struct session *s)
 			char ip[INET6_ADDRSTRLEN] = "";
 			inet_ntop(n->family, &n->addr, ip, sizeof ip);
 			buf_printf(&text, "%s%s", s->n_servers++ ? ", " : "", ip);
-			if (n->udp_port && n->udp_port != 53)
-				buf_printf(&text, " port %d", n->udp_port);
+			if (s->resolver->port)
+				buf_printf(&text, " port %d", s->resolver->port);
 		}
 	ares_free_data(list);
 	s->servers = xstrdup(buf_cstr(&text));
@@ -179,8 +180,13 @@ static struct session *session_new(struct resolver *r)
 	s->resolver = r;
 	s->timer.fn = on_time;
 	s->end.fn = session_end;
-	struct ares_options o = { .flags = 0, .timeout = TRY_MS, .tries = TRIES, .sock_state_cb = on_socket, .sock_state_cb_data = s };
+	struct ares_options o = {
+		.timeout = r->try_ms, .tries = TRIES, .udp_port = (unsigned short)r->port, .tcp_port = (unsigned short)r->port,
+		.sock_state_cb = on_socket, .sock_state_cb_data = s,
+	};
 	int mask = ARES_OPT_TIMEOUTMS | ARES_OPT_TRIES | ARES_OPT_SOCK_STATE_CB | ARES_OPT_RESOLVCONF;
+	if (r->port)
+		mask |= ARES_OPT_UDP_PORT | ARES_OPT_TCP_PORT;
 	CLEANUP_FREE char *conf = xstrdup(r->conf);
 	o.resolvconf_path = conf;
 	int rc = ares_init_options(&s->channel, &o, mask);
@@ -271,13 +277,11 @@ static void explain(struct resolver_lookup *l, int status)
 	case ARES_ETIMEOUT:
 		l->error = xasprintf("the name server%s %s %s not answer (asked for %s)", plural, s->servers, *plural ? "do" : "does", l->name);
 		break;
-	case ARES_ECONNREFUSED:
-		l->error = xasprintf("no name server can be reached at %s (asked for %s)", s->servers, l->name);
-		break;
+	case ARES_ECONNREFUSED: /* c-ares says so for an answer of SERVFAIL or REFUSED, too */
 	case ARES_ESERVFAIL:
 	case ARES_EREFUSED:
 	case ARES_ENOTIMP:
-		l->error = xasprintf("the name server%s %s will not answer for %s: %s", plural, s->servers, l->name, ares_strerror(status));
+		l->error = xasprintf("the name server%s %s can't be reached, or will not answer for %s", plural, s->servers, l->name);
 		break;
 	default:
 		l->error = xasprintf("%s: %s", l->name, ares_strerror(status));
@@ -395,9 +399,10 @@ struct resolver *resolver_new(struct loop *loop)
 	struct resolver *r = xnew(struct resolver);
 	r->magic = RESOLVER_MAGIC;
 	r->loop = loop;
-	r->conf = getenv("PROBED_RESOLV_CONF");
-	if (!r->conf)
-		r->conf = "/etc/resolv.conf";
+	const char *conf = getenv("PROBED_RESOLV_CONF"), *port = getenv("PROBED_RESOLV_PORT"), *try = getenv("PROBED_RESOLV_TRY_MS");
+	r->conf = conf ? conf : "/etc/resolv.conf";
+	r->port = port ? atoi(port) : 0;
+	r->try_ms = try && atoi(try) > 0 ? atoi(try) : TRY_MS;
 	int rc = ares_library_init(ARES_LIB_INIT_ALL);
 	if (rc != ARES_SUCCESS)
 		panic("c-ares: %s", ares_strerror(rc));

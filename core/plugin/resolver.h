@@ -3,8 +3,8 @@
  * resolver.h - names to addresses on the loop, by c-ares: literals, /etc/hosts, then DNS, in the order of RFC 6724.
  * Notices when resolv.conf changes; lookups under way end on the old servers. One thread, the loop's.
  *
- * PROBED_RESOLV_CONF in the environment names another resolv.conf ("nameserver 127.0.0.1:5353" is understood), and
- * CARES_HOSTS another hosts file.
+ * For tests the environment names another resolv.conf (PROBED_RESOLV_CONF), port of its servers (PROBED_RESOLV_PORT),
+ * length of the first of four tries (PROBED_RESOLV_TRY_MS), and hosts file (CARES_HOSTS).
  */
 #ifndef PLUGIN_RESOLVER_H
 #define PLUGIN_RESOLVER_H

@@ -65,7 +65,7 @@ static char *by_type(const struct option_decl *o)
 }
 
 int sample_options(const struct option_set *set, const struct driver_table *driver, struct options *out, char *error,
-                   size_t size)
+		   size_t size)
 {
 	struct kv *kvs = xcalloc(set->n + 1, sizeof *kvs);
 	size_t n = 0;
@@ -77,7 +77,11 @@ int sample_options(const struct option_set *set, const struct driver_table *driv
 		if (!value)
 			continue;
 		bool list = o->type == PROBED_TYPE_LIST, map = o->type == PROBED_TYPE_MAP;
-		kvs[n++] = (struct kv){ .key = xasprintf("%s%s", o->name, list ? ".1" : map ? ".key" : ""), .value = value };
+		kvs[n++] = (struct kv){ .key = xasprintf("%s%s", o->name,
+							 list  ? ".1"
+							 : map ? ".key"
+							       : ""),
+					.value = value };
 	}
 	int rc = options_bind(set, kvs, n, out, error, size);
 	for (size_t i = 0; i < n; i++) {

@@ -11,6 +11,6 @@
 /* What has to be said, by type, and where to by the schemes of `driver` (NULL: none); the rest has its default. 0, or
  * -1 with a line in `error`. */
 int sample_options(const struct option_set *set, const struct driver_table *driver, struct options *out, char *error,
-                   size_t size);
+		   size_t size);
 
 #endif

@@ -41,7 +41,8 @@ int scan_check_file(const char *path, struct stat *st, char *why, size_t size)
 		return -1;
 	}
 	if (!owner_trusted(st->st_uid)) {
-		snprintf(why, size, "owned by user %u: expected root, or the user that probed runs as", (unsigned)st->st_uid);
+		snprintf(why, size, "owned by user %u: expected root, or the user that probed runs as",
+			 (unsigned)st->st_uid);
 		return -1;
 	}
 	return scan_check_elf(fd, why, size);

@@ -11,8 +11,8 @@
 #include <sys/stat.h>
 
 struct candidate {
-	char *path; /* absolute */
-	char *why;  /* NULL: may be loaded; else one line that says why not */
+	char *path;     /* absolute */
+	char *why;      /* NULL: may be loaded; else one line that says why not */
 	struct stat st; /* as it was when looked at; zeroed where that failed */
 };
 

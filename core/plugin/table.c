@@ -18,11 +18,11 @@
 const char *type_name(uint32_t type)
 {
 	static const char *const names[] = {
-		[PROBED_TYPE_NONE] = "none",         [PROBED_TYPE_STRING] = "string",     [PROBED_TYPE_INTEGER] = "integer",
-		[PROBED_TYPE_FLOAT] = "float",       [PROBED_TYPE_BOOLEAN] = "boolean",   [PROBED_TYPE_DURATION] = "duration",
-		[PROBED_TYPE_SIZE] = "size",         [PROBED_TYPE_CHOICE] = "choice",     [PROBED_TYPE_ADDRESS] = "address",
-		[PROBED_TYPE_URL] = "URL",           [PROBED_TYPE_SECRET] = "secret",     [PROBED_TYPE_LIST] = "list",
-		[PROBED_TYPE_MAP] = "map",           [PROBED_TYPE_TIME] = "time",         [PROBED_TYPE_TABLE] = "table",
+		[PROBED_TYPE_NONE] = "none",   [PROBED_TYPE_STRING] = "string",   [PROBED_TYPE_INTEGER] = "integer",
+		[PROBED_TYPE_FLOAT] = "float", [PROBED_TYPE_BOOLEAN] = "boolean", [PROBED_TYPE_DURATION] = "duration",
+		[PROBED_TYPE_SIZE] = "size",   [PROBED_TYPE_CHOICE] = "choice",   [PROBED_TYPE_ADDRESS] = "address",
+		[PROBED_TYPE_URL] = "URL",     [PROBED_TYPE_SECRET] = "secret",   [PROBED_TYPE_LIST] = "list",
+		[PROBED_TYPE_MAP] = "map",     [PROBED_TYPE_TIME] = "time",       [PROBED_TYPE_TABLE] = "table",
 	};
 	return type < ARRAY_LEN(names) ? names[type] : "unknown";
 }
@@ -52,7 +52,8 @@ static void driver_clear(struct driver_table *d)
 	}
 	for (uint32_t i = 0; i < d->n_schemes; i++) {
 		struct scheme_decl *s = &d->schemes[i];
-		char *members[] = { s->scheme, s->whole, s->authority, s->host, s->port, s->path, s->user, s->password, s->preset };
+		char *members[] = { s->scheme, s->whole, s->authority, s->host,  s->port,
+				    s->path,   s->user,  s->password,  s->preset };
 		for (size_t k = 0; k < ARRAY_LEN(members); k++)
 			free(members[k]);
 	}

@@ -41,7 +41,8 @@ struct service_link {
 	uint64_t restarts;
 	struct wheel_timer restart;
 	struct page_query *pages;
-	struct wheel_timer render;
+	struct loop_later render;
+	struct wheel_timer render_when_read;
 };
 
 static void start(struct service_link *l);
@@ -87,16 +88,29 @@ static void page_step(struct service_link *l, struct page_query *q, size_t bytes
 }
 
 /* One piece of each page a turn, while the service reads. */
-static void on_render(struct wheel_timer *t)
+static void on_render(struct loop_later *later)
 {
-	struct service_link *l = (struct service_link *)((char *)t - offsetof(struct service_link, render));
+	struct service_link *l = (struct service_link *)((char *)later - offsetof(struct service_link, render));
 	struct page_query *q, *next;
 	LL_FOREACH_SAFE(l->pages, q, next)
 		if (!channel_full(child_channel(l->child)))
 			page_step(l, q, PIECE_BYTES);
-	if (l->pages)
-		loop_timer_set(l->core->loop, &l->render,
-		               clock_now_ns() + (channel_full(child_channel(l->child)) ? FULL_WAIT_NS : 1));
+	if (l->pages && channel_full(child_channel(l->child)))
+		loop_timer_set(l->core->loop, &l->render_when_read, clock_now_ns() + FULL_WAIT_NS);
+	else if (l->pages)
+		loop_next_turn(l->core->loop, &l->render);
+}
+
+static void on_render_again(struct wheel_timer *t)
+{
+	struct service_link *l = (struct service_link *)((char *)t - offsetof(struct service_link, render_when_read));
+	loop_later(l->core->loop, &l->render);
+}
+
+static void stop_rendering(struct service_link *l)
+{
+	loop_timer_stop(l->core->loop, &l->render_when_read);
+	loop_later_cancel(l->core->loop, &l->render);
 }
 
 void services_finish_pages(struct core *core)
@@ -131,7 +145,7 @@ static void on_metrics(struct service_link *l, uint64_t tag, const char *format)
 	q->tag = tag;
 	q->page = metrics_page_new(core_metrics_source(l->core), format && !strcmp(format, "openmetrics"));
 	LL_APPEND(l->pages, q);
-	loop_timer_set(l->core->loop, &l->render, l->core->loop->now_ns);
+	loop_later(l->core->loop, &l->render);
 }
 
 static int on_query(struct service_link *l, struct cursor *c)
@@ -255,7 +269,7 @@ static void on_gone(void *owner, int status, const char *why)
 	(void)status;
 	if (!l->core->draining && !l->failed)
 		log_error("service died", "service", l->part.name, "pid", log_int(child_pid(l->child)), "why", why, NULL);
-	loop_timer_stop(l->core->loop, &l->render);
+	stop_rendering(l);
 	drop_pages(l);
 	child_free(l->child);
 	l->child = NULL;
@@ -304,7 +318,7 @@ static void on_restart(struct wheel_timer *t)
 static void link_free(struct service_link *l)
 {
 	loop_timer_stop(l->core->loop, &l->restart);
-	loop_timer_stop(l->core->loop, &l->render);
+	stop_rendering(l);
 	drop_pages(l);
 	child_free(l->child);
 	part_copy_clear(&l->part);
@@ -335,6 +349,7 @@ void services_apply(struct core *core, const struct part *parts, size_t n)
 		part_copy_init(&l->part, &parts[i]);
 		l->restart.fn = on_restart;
 		l->render.fn = on_render;
+		l->render_when_read.fn = on_render_again;
 		start(l);
 	}
 	free(core->services);

@@ -60,7 +60,8 @@ static _Noreturn void become(char *const argv[], pid_t parent, int channel_fd, i
 		dup2(null, STDERR_FILENO);
 	dup2(null, STDIN_FILENO);
 	if (!keep_stdout)
-		dup2(STDERR_FILENO, STDOUT_FILENO); /* our stdout is for results: nothing of a driver's may land there */
+		dup2(STDERR_FILENO,
+		     STDOUT_FILENO); /* our stdout is for results: nothing of a driver's may land there */
 	dup2(channel, CHILD_CHANNEL_FD);
 	if (page >= 0)
 		dup2(page, CHILD_PAGE_FD);

@@ -77,12 +77,8 @@ static void load(struct worker *w, const char *path)
 		driver_add(w, &p->drivers[i], &p->table->drivers[i]);
 }
 
-void worker_misbehaved(struct drv *d, const char *what)
+static void tell(struct drv *d, const char *what)
 {
-	const char *name = d ? d->table->name : "";
-	log_warn("a driver misbehaves", "driver", name, "what", what, NULL);
-	if (!on_loop || !d)
-		return;
 	struct worker *w = d->worker;
 	if (w->loop->now_ns - d->strikes_since_ns > NS_PER_S) {
 		d->strikes_since_ns = w->loop->now_ns;
@@ -91,9 +87,29 @@ void worker_misbehaved(struct drv *d, const char *what)
 	if (d->strikes++ >= STRIKES)
 		return;
 	struct buf *b = channel_begin(w->channel, WIRE_MISBEHAVED);
-	buf_str(b, name);
+	buf_str(b, d->table->name);
 	buf_str(b, what);
 	channel_end(w->channel);
+}
+
+void worker_misbehaved(struct drv *d, const char *what)
+{
+	log_warn("a driver misbehaves", "driver", d ? d->table->name : NULL, "what", what, NULL);
+	if (!d)
+		return;
+	if (on_loop)
+		tell(d, what);
+	else
+		atomic_store(&d->thread_said, what);
+}
+
+void worker_tell_threads(struct worker *w)
+{
+	for (uint32_t i = 0; i < w->n_drivers; i++) {
+		const char *what = atomic_load_explicit(&w->drivers[i].thread_said, memory_order_relaxed);
+		if (what && (what = atomic_exchange(&w->drivers[i].thread_said, NULL)))
+			tell(&w->drivers[i], what);
+	}
 }
 
 /* --- frames -------------------------------------------------------------------------------------------- */

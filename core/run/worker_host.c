@@ -7,6 +7,7 @@
 
 #include <inttypes.h>
 #include <math.h>
+#include <stddef.h>
 #include <string.h>
 
 #include "base/clock.h"
@@ -175,6 +176,9 @@ static void put_row(struct buf *b, const char *columns, uint32_t n, const struct
 	buf_putc(b, '}');
 }
 
+/* What a cell had in ABI minor 1. */
+#define CELL_FLOOR (offsetof(struct probed_cell, len) + sizeof(uint64_t))
+
 static void fact_row(struct probed_probe *p, uint32_t fact, uint32_t n, const struct probed_cell *cells, uint32_t stride)
 {
 	if (!hold(p))
@@ -182,7 +186,7 @@ static void fact_row(struct probed_probe *p, uint32_t fact, uint32_t n, const st
 	struct result_fact *f = fact_place(p, fact, NULL, OF(TABLE));
 	struct buf *arena = &p->work->result.arena;
 	const char *columns = f ? p->drv->table->facts[fact].columns : NULL;
-	if (f && stride < sizeof *cells) {
+	if (f && stride < CELL_FLOOR) {
 		bad_fact(p, fact, "cells shorter than probed_cell");
 		p->work->result.n_facts--;
 	} else if (f) {

@@ -53,6 +53,7 @@ struct drv {
 	int64_t strikes_since_ns;
 	uint32_t strikes;
 	int64_t fd_growth;
+	_Atomic(const char *) thread_said; /* a strike on a thread, for the loop to tell */
 };
 
 struct judged {
@@ -181,8 +182,10 @@ struct worker {
 
 /* worker.c */
 struct drv *worker_driver(struct worker *w, const char *name);
-/* A strike: counted, logged and told to the core. Any thread. */
+/* A strike: logged and told to the core. On a thread of the pool `what` is a literal, told with its next result. */
 void worker_misbehaved(struct drv *drv, const char *what);
+/* Tells the strikes of threads. */
+void worker_tell_threads(struct worker *w);
 /* Nothing under way any more while draining: ends the loop. */
 void worker_settle(struct worker *w);
 

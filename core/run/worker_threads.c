@@ -94,6 +94,7 @@ void threads_collect(struct worker *w)
 {
 	struct threads *t = &w->threads;
 	struct probed_probe *p;
+	worker_tell_threads(w);
 	for (;;) {
 		pthread_mutex_lock(&t->lock);
 		p = TAILQ_FIRST(&t->done);

@@ -27,7 +27,7 @@ static uint32_t count_fds(void)
 	DIR *dir = opendir("/proc/self/fd");
 	uint32_t n = 0;
 	if (!dir)
-		return 0;
+		return self->fds_max; /* there is not one left to look with */
 	while (readdir(dir))
 		n++;
 	closedir(dir);
@@ -56,6 +56,14 @@ static void tell_leak(struct worker *w)
 	worker_misbehaved(worst, what);
 }
 
+static void look_at_fds(struct worker *w)
+{
+	w->fds = count_fds();
+	host_measure(w->fds > w->fds_max / 2);
+	if (w->fds > w->fds_max / 5 * 4)
+		tell_leak(w);
+}
+
 void vital_before(const struct host_call *call)
 {
 	(void)call;
@@ -69,17 +77,14 @@ void vital_after(const struct host_call *call)
 		return;
 	self->lowest_fd = -1;
 	int now = lowest_free_fd();
-	if (now < 0 || !call->driver || call->driver > self->n_drivers)
-		return;
-	self->drivers[call->driver - 1].fd_growth += now - before;
-}
-
-static void look_at_fds(struct worker *w)
-{
-	w->fds = count_fds();
-	host_measure(w->fds > w->fds_max / 2);
-	if (w->fds > w->fds_max / 5 * 4)
-		tell_leak(w);
+	if (now < 0)
+		now = (int)self->fds_max;
+	if (call->driver && call->driver <= self->n_drivers)
+		self->drivers[call->driver - 1].fd_growth += now - before;
+	if ((uint32_t)now > self->fds_max / 2)
+		host_measure(true);
+	if ((uint32_t)now > self->fds_max / 5 * 4 && !self->leak_told)
+		look_at_fds(self);
 }
 
 static void on_tick(struct wheel_timer *t)

@@ -125,23 +125,39 @@ static void put_text(struct lines *l, const char *s)
 
 /* --- numbers ----------------------------------------------------------------------------------- */
 
-static void put_int(struct lines *l, int64_t v)
+/* Decimal digits of v before `end`, at least `width` of them; returns the first. */
+static char *digits(char *end, uint64_t v, int width)
 {
-	char text[24];
-	snprintf(text, sizeof text, "%" PRId64, v);
-	puts_(l, text);
+	do {
+		*--end = (char)('0' + v % 10);
+		v /= 10;
+		width--;
+	} while (v || width > 0);
+	return end;
 }
 
-/* whole.fraction, the fraction being `digits` wide, without trailing zeros. */
-static void put_decimal(struct lines *l, int negative, uint64_t whole, uint64_t fraction, int digits)
+static void put_int(struct lines *l, int64_t v)
 {
-	char text[48];
-	int n = snprintf(text, sizeof text, "%s%" PRIu64 ".%0*" PRIu64, negative ? "-" : "", whole, digits, fraction);
-	while (text[n - 1] == '0')
-		n--;
-	if (text[n - 1] == '.')
-		n--;
-	put(l, text, (size_t)n);
+	char text[24], *end = text + sizeof text, *at = digits(end, v < 0 ? 0 - (uint64_t)v : (uint64_t)v, 1);
+	if (v < 0)
+		*--at = '-';
+	put(l, at, (size_t)(end - at));
+}
+
+/* whole.fraction, the fraction being `width` wide, without trailing zeros. */
+static void put_decimal(struct lines *l, int negative, uint64_t whole, uint64_t fraction, int width)
+{
+	char text[48], *end = text + sizeof text, *at = end;
+	if (fraction) {
+		for (; fraction % 10 == 0; width--)
+			fraction /= 10;
+		at = digits(at, fraction, width);
+		*--at = '.';
+	}
+	at = digits(at, whole, 1);
+	if (negative)
+		*--at = '-';
+	put(l, at, (size_t)(end - at));
 }
 
 static void put_seconds(struct lines *l, int64_t ns)
@@ -181,18 +197,22 @@ static void put_time(struct lines *l, int64_t ns, int always_ms)
 		rest += NS_PER_S;
 		second--;
 	}
-	time_t t = (time_t)second;
-	struct tm tm;
-	char text[64];
-	if (!gmtime_r(&t, &tm) || !strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%S", &tm)) {
-		puts_(l, "null");
-		return;
+	if (second != l->second || !*l->second_text) {
+		time_t t = (time_t)second;
+		struct tm tm;
+		if (!gmtime_r(&t, &tm) || !strftime(l->second_text, sizeof l->second_text, "%Y-%m-%dT%H:%M:%S", &tm)) {
+			*l->second_text = '\0';
+			puts_(l, "null");
+			return;
+		}
+		l->second = second;
 	}
 	putc_(l, '"');
-	puts_(l, text);
+	puts_(l, l->second_text);
 	if (always_ms || rest) {
-		snprintf(text, sizeof text, ".%03d", (int)(rest / 1000000));
-		puts_(l, text);
+		char text[8], *end = text + sizeof text, *at = digits(end, (uint64_t)rest / 1000000, 3);
+		*--at = '.';
+		put(l, at, (size_t)(end - at));
 	}
 	puts_(l, "Z\"");
 }
@@ -349,9 +369,11 @@ static void put_event(struct lines *l, const struct probed_record *r)
 int lines_add(struct lines *l, const struct probed_record *r)
 {
 	size_t before = l->len;
-	char id[64];
-	snprintf(id, sizeof id, "{\"id\":\"%" PRIx64 "-%" PRIu64 "\",\"time\":", r->id_epoch, r->id_seq);
-	puts_(l, id);
+	char epoch[32];
+	snprintf(epoch, sizeof epoch, "{\"id\":\"%" PRIx64 "-", r->id_epoch);
+	puts_(l, epoch);
+	put_decimal(l, 0, r->id_seq, 0, 0);
+	puts_(l, "\",\"time\":");
 	put_time(l, r->time_ns, 1);
 	if (r->kind == PROBED_RECORD_EVENT)
 		put_event(l, r);

@@ -7,11 +7,14 @@
 #include <probed/sink.h>
 
 #include <stddef.h>
+#include <stdint.h>
 
 struct lines {
 	char *data;
 	size_t len, cap;
 	int failed; /* out of memory: what was being added is not whole */
+	int64_t second;       /* whose text is kept, since most lines share it */
+	char second_text[32];
 };
 
 /* Adds the record's line with its newline. 0, or -1 when out of memory: nothing was added. */

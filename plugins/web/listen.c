@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <netdb.h>
 #include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -129,6 +130,8 @@ static void on_readable(void *arg, int32_t fd, uint32_t events)
 		int one = accept4(fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
 		if (one < 0)
 			return;
+		/* header lines and body leave in writes of their own: Nagle would hold the second one back */
+		setsockopt(one, IPPROTO_TCP, TCP_NODELAY, &(int){ 1 }, sizeof(int));
 		l->accepted(l->arg, one);
 	}
 }

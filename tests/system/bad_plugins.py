@@ -87,6 +87,10 @@ for word in ("magic major need size stride option_stride default option_twice op
              "constructor_aborts constructor_hangs constructor_exits constructor_closes").split():
     build(word, "-DBAD=BAD_" + word.upper().replace("EMPTY_TABLE", "EMPTY").replace("CONTROL", "TEXT"))
 
+if os.geteuid() == 0:
+    build("owner")
+    os.chown(path("owner"), 12345, -1)
+
 DRIVER = 'driver "%s": '
 CASES = [
     ("an empty file", "empty", "the file is empty"),
@@ -135,6 +139,8 @@ CASES = [
     ("a constructor that exits", "constructor_exits", "ended the process with exit status 0 while it was being loaded"),
     ("a constructor that closes our descriptors", "constructor_closes", "ended the process with exit status .* while it was being loaded|killed by .*"),
 ]
+if os.geteuid() == 0:
+    CASES.append(("someone else's file", "owner", "owned by user 12345: expected root, or the user that probed runs as"))
 
 count = 0
 failed = 0

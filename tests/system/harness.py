@@ -7,7 +7,6 @@ is for a condition, with a bound.
 import contextlib
 import json
 import os
-import queue
 import re
 import resource
 import shutil
@@ -118,7 +117,7 @@ class Daemon:
     """
 
     def __init__(self, config="", settings=None, plugins=(PLUGINS, FIXTURES), web=True, sink=True, env=None, args=(),
-                 max_fds=None):
+                 max_fds=None, start=True):
         self.tmp = tempfile.mkdtemp(prefix="probed-test-")
         os.chmod(self.tmp, 0o755)
         self.settings = dict({"plugin_path": ":".join(plugins), "log_format": "json", "workers": "2"}, **(settings or {}))
@@ -128,7 +127,8 @@ class Daemon:
         self.results_path = os.path.join(self.tmp, "results.jsonl")
         self.env, self.args, self.max_fds = env, args, max_fds
         self.configure(config)
-        self.start()
+        if start:
+            self.start()
 
     def text(self, config):
         head = "[probed]\n" + "".join("%s = %s\n" % kv for kv in self.settings.items())
@@ -142,7 +142,7 @@ class Daemon:
         write(self.ini, self.text(config))
 
     def start(self):
-        self.log, self.lines, self._read = [], queue.Queue(), 0
+        self.log, self._read, self.stopped = [], 0, False
         self.process = subprocess.Popen([PROBED, "-c", self.ini, *self.args], stdin=subprocess.DEVNULL,
                                         stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
                                         env=dict(os.environ, **(self.env or {})), preexec_fn=self._limit)
@@ -171,6 +171,13 @@ class Daemon:
             lines = self.logged(message, **fields)
             return lines if len(lines) >= count else None
         return until(found, "log line %r %s; last: %s" % (message, fields, self.log[-3:]))
+
+    def wait_count(self, done):
+        """Waits until so many configurations were taken over, and so many refused."""
+        def counted():
+            m = self.metrics()
+            return m["probed_reloads_total"] >= done["good"] and m["probed_reloads_failed_total"] >= done["bad"]
+        until(counted, "%s; log: %s" % (done, self.log[-2:]))
 
     def reload(self):
         self.process.send_signal(signal.SIGHUP)
@@ -207,6 +214,8 @@ class Daemon:
         """All whole lines of the sink so far; only what is new is parsed."""
         if not hasattr(self, "_results"):
             self._results = []
+        if self.stopped:
+            return self._results
         with open(self.results_path, "rb") as f:
             f.seek(self._read)
             data = f.read()
@@ -248,6 +257,7 @@ class Daemon:
         if os.path.exists(self.results_path):
             self.results()
         shutil.rmtree(self.tmp, ignore_errors=True)
+        self.stopped = True
         assert status == expect, "exit status %s\n%s" % (status, self.log[-10:])
         return self
 
@@ -256,7 +266,8 @@ class Daemon:
 
     def __exit__(self, kind, value, tb):
         if kind is None:
-            self.stop()
+            if not self.stopped:
+                self.stop()
         else:
             self.process.kill()
             self.process.wait()

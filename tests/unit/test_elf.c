@@ -39,7 +39,7 @@ static int teardown(void **state)
 }
 
 /* The first `len` bytes, with the headers changed. */
-static int check(size_t len, void (*change)(ElfW(Ehdr) *h, ElfW(Phdr) *load))
+static int check(size_t len, void (*change)(ElfW(Ehdr) * h, ElfW(Phdr) * load))
 {
 	CLEANUP_CLOSE int fd = memfd_create("elf", MFD_CLOEXEC);
 	CLEANUP_FREE char *copy = xmalloc(whole.len);
@@ -81,45 +81,45 @@ static void no_truncation_passes(void **state)
 	assert_string_equal(why, "the file is empty");
 }
 
-static void beyond_the_end(ElfW(Ehdr) *h, ElfW(Phdr) *load)
+static void beyond_the_end(ElfW(Ehdr) * h, ElfW(Phdr) * load)
 {
 	(void)h;
 	load->p_offset = whole.len;
 	load->p_filesz = load->p_memsz = 1;
 }
 
-static void around_the_corner(ElfW(Ehdr) *h, ElfW(Phdr) *load)
+static void around_the_corner(ElfW(Ehdr) * h, ElfW(Phdr) * load)
 {
 	(void)h;
 	load->p_offset = UINT64_MAX - 10;
 	load->p_filesz = load->p_memsz = 100;
 }
 
-static void more_than_in_memory(ElfW(Ehdr) *h, ElfW(Phdr) *load)
+static void more_than_in_memory(ElfW(Ehdr) * h, ElfW(Phdr) * load)
 {
 	(void)h;
 	load->p_memsz = load->p_filesz - 1;
 }
 
-static void headers_far_away(ElfW(Ehdr) *h, ElfW(Phdr) *load)
+static void headers_far_away(ElfW(Ehdr) * h, ElfW(Phdr) * load)
 {
 	(void)load;
 	h->e_phoff = whole.len - 8;
 }
 
-static void many_headers(ElfW(Ehdr) *h, ElfW(Phdr) *load)
+static void many_headers(ElfW(Ehdr) * h, ElfW(Phdr) * load)
 {
 	(void)load;
 	h->e_phnum = 60000;
 }
 
-static void other_machine(ElfW(Ehdr) *h, ElfW(Phdr) *load)
+static void other_machine(ElfW(Ehdr) * h, ElfW(Phdr) * load)
 {
 	(void)load;
 	h->e_machine = EM_S390;
 }
 
-static void other_order(ElfW(Ehdr) *h, ElfW(Phdr) *load)
+static void other_order(ElfW(Ehdr) * h, ElfW(Phdr) * load)
 {
 	(void)load;
 	h->e_ident[EI_DATA] ^= 3;
@@ -129,7 +129,7 @@ static void damage_is_named(void **state)
 {
 	(void)state;
 	const struct {
-		void (*change)(ElfW(Ehdr) *h, ElfW(Phdr) *load);
+		void (*change)(ElfW(Ehdr) * h, ElfW(Phdr) * load);
 		const char *why;
 	} cases[] = {
 		{ beyond_the_end, "truncated: its headers speak of " },

@@ -4,6 +4,8 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <cmocka.h>
 
@@ -176,10 +178,13 @@ static void failures_say_what_was_and_what_was_expected(void **state)
 		{ "missing not == 5", "missing: no such fact in this result" },
 		{ "missing exists", "missing: no such fact in this result" },
 		{ "header X-None exists", "header x-none: no such fact in this result" },
-		{ "header.Age not exists", "header age \"120\", expected not exists" },
+		{ "header.Age not exists", "header age \"120\", expected none" },
 		{ "body matches /Willkommen/i",
 		  "body does not match /Willkommen/i: \"<h1>Welcome\\n\\\"home\\\"</h1>\\x01\"" },
-		{ "body not contains home", "body contains \"home\": \"<h1>Welcome\\n\\\"home\\\"</h1>\\x01\"" },
+		{ "body not contains home", "body contains \"home\", expected not to: \"<h1>Welcome\\n\\\"home\\\"</h1>\\x01\"" },
+		{ "header content-type contains json", "header content-type \"text/html; charset=utf-8\" does not contain \"json\"" },
+		{ "server not matches /nginx/i", "server \" Nginx/1.22 \" matches /nginx/i, expected not to" },
+		{ "answer endswith .9", "answer \"192.0.2.1\", \"192.0.2.2\" does not end with \".9\"" },
 		{ "body startswith x", "body does not start with \"x\": \"<h1>Welcome\\n\\\"home\\\"</h1>\\x01\"" },
 		{ "body bytes > 1KiB", "body bytes 24 B, expected > 1 KiB" },
 		{ "body not exists", "body of 24 bytes, expected none" },
@@ -214,6 +219,21 @@ static void an_excerpt_is_short_and_never_cuts_a_character(void **state)
 	assert_judged("body contains xyz", &of,
 	              "body does not contain \"xyz\" in the 85 bytes that were kept of 5000000: "
 	              "\"0123456789012345678901234567890123456789012345678901234567890123456789012345678...\"");
+}
+
+static void what_lies_beyond_the_cut_of_a_body_does_not_pass(void **state)
+{
+	(void)state;
+	struct evidence of = evidence;
+	of.body_bytes = 5000000;
+	assert_judged("body contains Welcome", &of, NULL);
+	assert_judged("body not empty", &of, NULL);
+	assert_judged("body not contains Error", &of, "body: of a body of 5000000 bytes only 24 were kept");
+	assert_judged("body lower not matches /error/", &of, "body lower: of a body of 5000000 bytes only 24 were kept");
+	assert_judged("body endswith \x01", &of, "body: of a body of 5000000 bytes only 24 were kept");
+	assert_judged("body not contains home", &of,
+	              "body contains \"home\", expected not to: "
+	              "\"<h1>Welcome\\n\\\"home\\\"</h1>\\x01\"");
 }
 
 static void a_body_that_was_only_hashed_is_judged_by_its_hash(void **state)
@@ -398,6 +418,50 @@ static void a_reason_fits_the_room_it_is_given(void **state)
 	expectation_free(e);
 }
 
+/* A row "| `a` | `b` |" of the page: false where the line is none. */
+static bool table_row(char *line, char **a, char **b)
+{
+	if (strncmp(line, "| `", 3) != 0)
+		return false;
+	*a = line + 3;
+	char *middle = strstr(*a, "` | `"), *end = middle ? strstr(middle + 5, "` |\n") : NULL;
+	if (!end)
+		return false;
+	*middle = *end = '\0';
+	*b = middle + 5;
+	return true;
+}
+
+static void the_documentation_tells_the_truth(void **state)
+{
+	(void)state;
+	if (!getenv("top_srcdir"))
+		skip();
+	CLEANUP_FREE char *path = xasprintf("%s/docs/expectations.md", getenv("top_srcdir"));
+	CLEANUP_FCLOSE FILE *page_file = fopen(path, "r");
+	assert_non_null(page_file);
+	struct evidence json = evidence;
+	json.body = document;
+	json.body_len = json.body_bytes = strlen(document);
+	int examples = 0, mistakes = 0, *section = NULL;
+	char line[1024], *text, *expected;
+	while (fgets(line, sizeof line, page_file)) {
+		if (!strncmp(line, "## ", 3))
+			section = !strcmp(line, "## Examples\n") ? &examples : !strcmp(line, "## Mistakes\n") ? &mistakes : NULL;
+		if (!section || !table_row(line, &text, &expected))
+			continue;
+		(*section)++;
+		char error[300];
+		struct expectation *e = section == &mistakes ? expectation_compile(text, &driver, error, sizeof error) : NULL;
+		assert_null(e);
+		if (section == &mistakes)
+			assert_string_equal(error, expected);
+		else
+			assert_judged(text, strncmp(text, "jsonpath", 8) ? &evidence : &json, expected);
+	}
+	assert_true(examples >= 10 && mistakes >= 3);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -405,11 +469,13 @@ int main(void)
 		cmocka_unit_test(failures_say_what_was_and_what_was_expected),
 		cmocka_unit_test(a_runaway_pattern_is_stopped_and_named),
 		cmocka_unit_test(an_excerpt_is_short_and_never_cuts_a_character),
+		cmocka_unit_test(what_lies_beyond_the_cut_of_a_body_does_not_pass),
 		cmocka_unit_test(a_body_that_was_only_hashed_is_judged_by_its_hash),
 		cmocka_unit_test(a_path_looks_into_a_json_body),
 		cmocka_unit_test(what_is_wanted_of_the_body_is_the_least_that_will_do),
 		cmocka_unit_test(the_same_query_has_one_name),
 		cmocka_unit_test(faults_are_told_with_their_column),
+		cmocka_unit_test(the_documentation_tells_the_truth),
 		cmocka_unit_test(a_reason_fits_the_room_it_is_given),
 	};
 	return cmocka_run_group_tests_name("expect", tests, make_result, free_result);

@@ -31,6 +31,7 @@
 #define EVERYBODY "0 2147483647"
 
 static int home = -1;
+static bool away; /* in a network of our own */
 static pid_t router = -1;
 
 static void run(const char *format, ...)
@@ -60,6 +61,7 @@ static void enter_network(const char *ping_group_range)
 		print_message("# skipped: no network namespace: %s\n", strerror(errno));
 		skip();
 	}
+	away = true;
 	run("ip link set lo up");
 	put("/proc/sys/net/ipv4/ping_group_range", ping_group_range);
 }
@@ -72,6 +74,9 @@ static int leave_network(void **state)
 		waitpid(router, NULL, 0);
 	}
 	router = -1;
+	if (!away)
+		return 0;
+	away = false;
 	return setns(home, CLONE_NEWNET);
 }
 
@@ -142,7 +147,7 @@ static void check_loopback(const char *address, int family)
 	assert_int_equal(fakehost_fact_int(p, "ttl"), 64);
 	assert_string_equal(fakehost_fact_str(p, "ip"), address);
 	assert_int_equal(fakehost_fact_int(p, "family"), family);
-	assert_true(fakehost_phase(p, PROBED_PHASE_WAIT) >= 40 * MS);
+	assert_true(fakehost_phase(p, PROBED_PHASE_WAIT) >= 39 * MS); /* it begins just after the first packet left */
 	fakehost_free(fh);
 }
 

@@ -115,8 +115,10 @@ static void names_keep_their_case(void **state)
 {
 	(void)state;
 	struct errs errs = { 0 };
-	struct config *c = config_parse("a.ini", "[target Home]\nheader.X-Foo = Bar\n[target home]\n[target a/b:1@c%~+]\n"
-	                                "[ sink\t x ] ; comment\n", &errs);
+	struct config *c = config_parse("a.ini",
+					"[target Home]\nheader.X-Foo = Bar\n[target home]\n[target a/b:1@c%~+]\n"
+					"[ sink\t x ] ; comment\n",
+					&errs);
 	CLEANUP_FREE char *errors = told(&errs);
 	assert_string_equal(errors, "");
 	const struct section *s = config_section(c, "target Home");
@@ -151,40 +153,54 @@ static void bad_lines_are_errors_with_their_place(void **state)
 	} cases[] = {
 		{ "k = 1\nl = 2\n", "a.ini:1: a key before any section: expected [kind name] first\n" },
 		{ "[target t]\nfoo\nbar ; x\n", "a.ini:2: [target t] \"foo\": expected key = value, or [kind name]\n"
-		                                "a.ini:3: [target t] \"bar\": expected key = value, or [kind name]\n" },
-		{ "[target t]\na b = 1\n", "a.ini:2: [target t] \"a b\" is no key: expected letters, digits and _ . -, at most 250\n" },
-		{ "[target t]\n= 1\n  more\n", "a.ini:2: [target t] \"\" is no key: expected letters, digits and _ . -, at most 250\n" },
+						"a.ini:3: [target t] \"bar\": expected key = value, or [kind name]\n" },
+		{ "[target t]\na b = 1\n",
+		  "a.ini:2: [target t] \"a b\" is no key: expected letters, digits and _ . -, at most 250\n" },
+		{ "[target t]\n= 1\n  more\n",
+		  "a.ini:2: [target t] \"\" is no key: expected letters, digits and _ . -, at most 250\n" },
 		{ "[target t\nk = 1\n", "a.ini:1: the section's \"]\" is missing: expected [kind name]\n" },
 		{ "[target t] x\n", "a.ini:1: text after the section's \"]\"\n" },
-		{ "[]\n", "a.ini:1: []: expected [kind name], where a name is made of letters, digits and _ . -, and no longer "
-		          "than 250\n" },
-		{ "[sink a:b]\n", "a.ini:1: [sink a:b]: expected [kind name], where a name is made of letters, digits and _ . "
-		                  "-, and no longer than 250\n" },
-		{ "[target a b]\n", "a.ini:1: [target a b]: expected [kind name], where a name is made of letters, digits and "
-		                    "_ . -, and no longer than 250\n" },
+		{ "[]\n",
+		  "a.ini:1: []: expected [kind name], where a name is made of letters, digits and _ . -, and no longer "
+		  "than 250\n" },
+		{ "[sink a:b]\n",
+		  "a.ini:1: [sink a:b]: expected [kind name], where a name is made of letters, digits and _ . "
+		  "-, and no longer than 250\n" },
+		{ "[target a b]\n",
+		  "a.ini:1: [target a b]: expected [kind name], where a name is made of letters, digits and "
+		  "_ . -, and no longer than 250\n" },
 		{ "[target t]\nk = \"a\nl = 'b' c\n",
 		  "a.ini:2: [target t] k: unclosed quote: a value that begins with \" ends with it in the same line\n"
 		  "a.ini:3: [target t] l: unclosed quote: a value that begins with ' ends with it in the same line\n" },
-		{ "[target t]\nk = 'a'\n  b\n", "a.ini:3: [target t] k: a quoted value or a block can't be continued by an "
-		                                "indented line\n" },
-		{ "[target t]\n  k = 1\n", "a.ini:2: [target t] an indented line continues the value above, and there is none: "
-		                           "take the blanks before it away\n" },
-		{ "[target t]\nk = <<END\na\n", "a.ini:2: [target t] k: the block has no end: expected a line \"END\"\n" },
+		{ "[target t]\nk = 'a'\n  b\n",
+		  "a.ini:3: [target t] k: a quoted value or a block can't be continued by an "
+		  "indented line\n" },
+		{ "[target t]\n  k = 1\n",
+		  "a.ini:2: [target t] an indented line continues the value above, and there is none: "
+		  "take the blanks before it away\n" },
+		{ "[target t]\nk = <<END\na\n",
+		  "a.ini:2: [target t] k: the block has no end: expected a line \"END\"\n" },
 		{ "[target t]\nk = a\x01z\n", "a.ini:2: column 6: a control character (0x01): expected text\n" },
 		{ "[target t]\nk = <<E\n\x02\nE\n", "a.ini:3: column 1: a control character (0x02): expected text\n" },
 		{ "[target t]\nk = 1\nk = 2\n", "a.ini:3: [target t] k: already set in a.ini:2\n" },
-		{ "[target t]\nkey = 1\nKEY = 2\n", "a.ini:3: [target t] KEY: already set in a.ini:2 (keys that differ in case "
-		                                    "only are the same)\n" },
+		{ "[target t]\nkey = 1\nKEY = 2\n",
+		  "a.ini:3: [target t] KEY: already set in a.ini:2 (keys that differ in case "
+		  "only are the same)\n" },
 		{ "[target t]\n[target u]\n[target t]\n", "a.ini:3: [target t] the section is already in a.ini:1\n" },
-		{ "[target t]\nk = ${PROBED_NOT_SET}\n", "a.ini:2: [target t] k: the environment variable PROBED_NOT_SET is not "
-		                                         "set: set it, or give a default, ${PROBED_NOT_SET:-...}\n" },
-		{ "[target t]\nk = a ${X\n", "a.ini:2: [target t] k: ${ without its }: write $${ for the characters themselves\n" },
-		{ "[target t]\nk = ${a b}\n", "a.ini:2: [target t] k: ${a b} is neither ${VARIABLE}, ${VARIABLE:-default}, "
-		                              "${file:/path} nor ${row.COLUMN}: write $${ for the characters themselves\n" },
-		{ "[target t]\nk = ${file:/nonexistent/x}\n", "a.ini:2: [target t] k: can't read /nonexistent/x: No such file or "
-		                                              "directory\n" },
+		{ "[target t]\nk = ${PROBED_NOT_SET}\n",
+		  "a.ini:2: [target t] k: the environment variable PROBED_NOT_SET is not "
+		  "set: set it, or give a default, ${PROBED_NOT_SET:-...}\n" },
+		{ "[target t]\nk = a ${X\n",
+		  "a.ini:2: [target t] k: ${ without its }: write $${ for the characters themselves\n" },
+		{ "[target t]\nk = ${a b}\n",
+		  "a.ini:2: [target t] k: ${a b} is neither ${VARIABLE}, ${VARIABLE:-default}, "
+		  "${file:/path} nor ${row.COLUMN}: write $${ for the characters themselves\n" },
+		{ "[target t]\nk = ${file:/nonexistent/x}\n",
+		  "a.ini:2: [target t] k: can't read /nonexistent/x: No such file or "
+		  "directory\n" },
 		{ "[target t]\nk = ${file:/proc}\n", "a.ini:2: [target t] k: can't read /proc: Is a directory\n" },
-		{ "[probed]\ninclude = /nonexistent/x.ini\n", "a.ini:2: [probed] include: there is no file /nonexistent/x.ini\n" },
+		{ "[probed]\ninclude = /nonexistent/x.ini\n",
+		  "a.ini:2: [probed] include: there is no file /nonexistent/x.ini\n" },
 	};
 	for (size_t i = 0; i < ARRAY_LEN(cases); i++)
 		assert_errors(cases[i].text, cases[i].errors);
@@ -199,7 +215,7 @@ static void a_long_line_is_an_error_and_the_rest_is_read(void **state)
 	b.len += 70000;
 	buf_puts(&b, "\n  more\nb = 1\nfoo\n");
 	assert_errors(buf_cstr(&b), "a.ini:2: the line is 70004 bytes long: expected at most 65536\n"
-	                            "a.ini:5: [target t] \"foo\": expected key = value, or [kind name]\n");
+				    "a.ini:5: [target t] \"foo\": expected key = value, or [kind name]\n");
 }
 
 static void a_long_value_and_many_keys_pass_through_iniparser(void **state)
@@ -223,8 +239,10 @@ static void variables_and_files_are_put_in(void **state)
 	put("secret", "p4ss ; ${HOME} word\n\n");
 	setenv("PROBED_TEST_A", "a;\"b\" # c", 1);
 	setenv("PROBED_TEST_EMPTY", "", 1);
-	CLEANUP_FREE char *text = xasprintf("[target t]\na = <${PROBED_TEST_A}>\nb = ${PROBED_TEST_EMPTY}\nc = ${PROBED_NO:-d e}"
-	                                    "\nd = ${PROBED_NO:-}\ne = Bearer ${file:%s}\nf = ${row.x}\n", path);
+	CLEANUP_FREE char *text =
+	    xasprintf("[target t]\na = <${PROBED_TEST_A}>\nb = ${PROBED_TEST_EMPTY}\nc = ${PROBED_NO:-d e}"
+		      "\nd = ${PROBED_NO:-}\ne = Bearer ${file:%s}\nf = ${row.x}\ntargets_from = x\n",
+		      path);
 	assert_value(text, "a", "<a;\"b\" # c>");
 	assert_value(text, "b", "");
 	assert_value(text, "c", "d e");

@@ -39,7 +39,7 @@ static void copy_file(const char *from, const char *to)
 
 static void install(const char *fixture, const char *as)
 {
-	CLEANUP_FREE char *from = xasprintf("%s/inspect-%s.so", objects, fixture);
+	CLEANUP_FREE char *from = xasprintf("%s/%s.so", objects, fixture);
 	CLEANUP_FREE char *to = xasprintf("%s/%s.so", folder, as);
 	copy_file(from, to);
 }
@@ -49,7 +49,7 @@ static int setup(void **state)
 	(void)state;
 	const char *build = getenv("top_builddir");
 	probed = xasprintf("%s/probed", build ? build : ".");
-	objects = xasprintf("%s/tests/fixtures/.libs", build ? build : ".");
+	objects = xasprintf("%s/tests/fixtures/inspect/.libs", build ? build : ".");
 	spawn_set_program(probed);
 	snprintf(folder, sizeof folder, "/tmp/probed-inspect-XXXXXX");
 	snprintf(cache, sizeof cache, "/tmp/probed-cache-XXXXXX");

@@ -98,9 +98,10 @@ static void an_empty_configuration_has_defaults(void **state)
 static void settings_are_read(void **state)
 {
 	(void)state;
-	struct model *m = good("[probed]\nplugin_path = /a::/b c:\nworkers = 7\nstate_dir = /var/x\nshutdown_timeout = 1m\n"
-	                       "hang_timeout = 2s\nquarantine_after = 5\nquarantine_within = 1h\nlog_level = debug\n"
-	                       "log_format = json\n");
+	struct model *m =
+	    good("[probed]\nplugin_path = /a::/b c:\nworkers = 7\nstate_dir = /var/x\nshutdown_timeout = 1m\n"
+		 "hang_timeout = 2s\nquarantine_after = 5\nquarantine_within = 1h\nlog_level = debug\n"
+		 "log_format = json\n");
 	assert_int_equal(m->settings.n_plugin_path, 2);
 	assert_string_equal(m->settings.plugin_path[1], "/b c");
 	assert_int_equal(m->settings.workers, 7);
@@ -115,9 +116,10 @@ static void settings_are_read(void **state)
 static void a_target_has_what_its_section_says(void **state)
 {
 	(void)state;
-	struct model *m = good("\n[target home]\ndriver = web\nurl = web://h/\ninterval = 1m30s\ntimeout = 250ms\njitter = 10%\n"
-	                       "family = 6\nlabels.Team = ops\nexpect.ok = status in 200..299\nheader.X = y\n"
-	                       "body = {\"n\": {{seq}}}\n[target a]\nurl = port://h:1\n");
+	struct model *m =
+	    good("\n[target home]\ndriver = web\nurl = web://h/\ninterval = 1m30s\ntimeout = 250ms\njitter = 10%\n"
+		 "family = 6\nlabels.Team = ops\nexpect.ok = status in 200..299\nheader.X = y\n"
+		 "body = {\"n\": {{seq}}}\n[target a]\nurl = port://h:1\n");
 	assert_int_equal(m->n_targets, 2);
 	assert_string_equal(m->targets[0]->name, "a");
 	const struct target *t = model_target(m, "home");
@@ -148,12 +150,13 @@ static void a_target_has_what_its_section_says(void **state)
 static void defaults_give_way_to_the_nearer(void **state)
 {
 	(void)state;
-	struct model *m = good("[target one]\nurl = web://h/\nheader.B = one\nlabels.x = own\n"
-	                       "[target two]\ndriver = port\nhost = h\ninterval = 2s\ndialogue.1 = only\n"
-	                       "[target three]\nport = 4\nhost = h\n"
-	                       "[defaults]\ninterval = 10s\ntimeout = 1s\nlabels.x = all\nlabels.y = all\ndriver = port\n"
-	                       "[defaults web]\ntimeout = 2s\nheader.a = web\nheader.b = web\nexpect.ok = status < 400\n"
-	                       "[defaults port]\nport = 9\ndialogue.1 = a\ndialogue.2 = b\n");
+	struct model *m =
+	    good("[target one]\nurl = web://h/\nheader.B = one\nlabels.x = own\n"
+		 "[target two]\ndriver = port\nhost = h\ninterval = 2s\ndialogue.1 = only\n"
+		 "[target three]\nport = 4\nhost = h\n"
+		 "[defaults]\ninterval = 10s\ntimeout = 1s\nlabels.x = all\nlabels.y = all\ndriver = port\n"
+		 "[defaults web]\ntimeout = 2s\nheader.a = web\nheader.b = web\nexpect.ok = status < 400\n"
+		 "[defaults port]\nport = 9\ndialogue.1 = a\ndialogue.2 = b\n");
 	const struct target *t = model_target(m, "one");
 	assert_int_equal(t->interval_ns, 10 * NS_PER_S);
 	assert_int_equal(t->timeout_ns, 2 * NS_PER_S);
@@ -178,8 +181,9 @@ static void defaults_give_way_to_the_nearer(void **state)
 static void sinks_services_and_plugins_are_read(void **state)
 {
 	(void)state;
-	struct model *m = good("[sink out]\ndriver = lines\npath = /x\n[service web]\ndriver = page\nlisten = [::1]:80\n"
-	                       "[plugin sample]\nisolate = yes\n");
+	struct model *m =
+	    good("[sink out]\ndriver = lines\npath = /x\n[service web]\ndriver = page\nlisten = [::1]:80\n"
+		 "[plugin sample]\nisolate = yes\n");
 	assert_int_equal(m->n_sinks, 1);
 	assert_string_equal(m->sinks[0].name, "out");
 	assert_string_equal(m->sinks[0].table->name, "lines");
@@ -205,41 +209,55 @@ static void every_error_has_its_place(void **state)
 	static const struct {
 		const char *text, *errors;
 	} cases[] = {
-		{ TARGET "intervall = 5s\n", "a.ini:4: [target t] intervall: unknown option (did you mean \"interval\"?)\n" },
+		{ TARGET "intervall = 5s\n",
+		  "a.ini:4: [target t] intervall: unknown option (did you mean \"interval\"?)\n" },
 		{ TARGET "interval = 5\n", "a.ini:4: [target t] interval: " DURATION "\"5\"\n" },
 		{ TARGET "interval = 10us\n", "a.ini:4: [target t] interval: expected 1 ms to 366 d, not \"10us\"\n" },
 		{ TARGET "timeout = 0\n", "a.ini:4: [target t] timeout: expected 1 ms to 366 d, not \"0\"\n" },
-		{ TARGET "jitter = 120%\n", "a.ini:4: [target t] jitter: expected a part of the interval, 0% to 100%, such as "
-		                            "10%, not \"120%\"\n" },
+		{ TARGET "jitter = 120%\n",
+		  "a.ini:4: [target t] jitter: expected a part of the interval, 0% to 100%, such as "
+		  "10%, not \"120%\"\n" },
 		{ TARGET "family = 5\n", "a.ini:4: [target t] family: expected one of any, 4, 6, not \"5\"\n" },
 		{ TARGET "labels = x\n", "a.ini:4: [target t] labels: write labels.NAME = value\n" },
-		{ TARGET "expect = x\n", "a.ini:4: [target t] expect: write expect.LABEL = expression: the label is what a "
-		                         "failure names\n" },
+		{ TARGET "expect = x\n",
+		  "a.ini:4: [target t] expect: write expect.LABEL = expression: the label is what a "
+		  "failure names\n" },
 		{ TARGET "expct.a = status == 200\n",
 		  "a.ini:4: [target t] expct.a: unknown option (did you mean \"expect.a\"?)\n" },
-		{ TARGET "expect.a = status == \"x\"\n", "a.ini:4: [target t] expect.a: column 11: status is an integer; it can't be "
-		                                         "compared with the string \"x\"\n" },
-		{ TARGET "body = {{nope}}\n", "a.ini:4: [target t] body: column 3: unknown name inside {{ }} \"nope\" (did you mean "
-		                              "\"now\"?)\n" },
-		{ TARGET "method = ${row.x}\n", "a.ini:4: [target t] method: ${row...} needs rows: targets_from = FILE\n" },
-		{ TARGET "max_redirects = 99\nfollow = 3\n", "a.ini:4: [target t] max_redirects: expected 0 to 50, not \"99\"\n"
-		                                             "a.ini:5: [target t] follow: expected yes or no, not \"3\"\n" },
+		{ TARGET "expect.a = status == \"x\"\n",
+		  "a.ini:4: [target t] expect.a: column 11: status is an integer; it can't be "
+		  "compared with the string \"x\"\n" },
+		{ TARGET "body = {{nope}}\n",
+		  "a.ini:4: [target t] body: column 3: unknown name inside {{ }} \"nope\" (did you mean "
+		  "\"now\"?)\n" },
+		{ TARGET "method = ${row.x}\n",
+		  "a.ini:4: [target t] method: ${row...} needs rows: it belongs to a target with "
+		  "targets_from = FILE\n" },
+		{ TARGET "max_redirects = 99\nfollow = 3\n",
+		  "a.ini:4: [target t] max_redirects: expected 0 to 50, not \"99\"\n"
+		  "a.ini:5: [target t] follow: expected yes or no, not \"3\"\n" },
 		{ "[target t]\ndriver = web\n", "a.ini:1: [target t] url: is required, and missing (what to fetch)\n" },
-		{ "[target t]\ndriver = wbe\n", "a.ini:2: [target t] unknown driver \"wbe\" (did you mean \"web\"?); " LIST_PLUGINS },
-		{ "[target t]\n", "a.ini:1: [target t] driver: is required, and missing (a url would do as well); " LIST_PLUGINS },
-		{ "[target t]\nurl = gopher://x\n", "a.ini:2: [target t] url: no driver is known for gopher://; say driver = NAME, "
-		                                    "or see probed --list-plugins for what is there\n" },
+		{ "[target t]\ndriver = wbe\n",
+		  "a.ini:2: [target t] unknown driver \"wbe\" (did you mean \"web\"?); " LIST_PLUGINS },
+		{ "[target t]\n",
+		  "a.ini:1: [target t] driver: is required, and missing (a url would do as well); " LIST_PLUGINS },
+		{ "[target t]\nurl = gopher://x\n",
+		  "a.ini:2: [target t] url: no driver is known for gopher://; say driver = NAME, "
+		  "or see probed --list-plugins for what is there\n" },
 		{ "[target t]\nurl = x.example\n", "a.ini:2: [target t] url: expected a URL with its scheme, such as "
-		                                   "https://example.org/, or driver = NAME beside it\n" },
+						   "https://example.org/, or driver = NAME beside it\n" },
 		{ "[target t]\nurl = port://u@h:1\n", "a.ini:2: [target t] url: a URL of port:// takes no user\n" },
 		{ "[target]\ndriver = web\n", "a.ini:1: [target] a target needs a name: [target NAME]\n" },
-		{ "[plan x]\n", "a.ini:1: [plan x] unknown kind of section: expected one of probed, defaults, target, sink, "
-		                "service, plugin\n" },
-		{ "[traget x]\n", "a.ini:1: [traget x] unknown kind of section (did you mean \"target\"?): expected one of probed, "
-		                  "defaults, target, sink, service, plugin\n" },
+		{ "[plan x]\n",
+		  "a.ini:1: [plan x] unknown kind of section: expected one of probed, defaults, target, sink, "
+		  "service, plugin\n" },
+		{ "[traget x]\n",
+		  "a.ini:1: [traget x] unknown kind of section (did you mean \"target\"?): expected one of probed, "
+		  "defaults, target, sink, service, plugin\n" },
 		{ "[probed x]\n", "a.ini:1: [probed x] [probed] takes no name\n" },
-		{ "[probed]\nworkers = many\n", "a.ini:2: [probed] workers: expected \"auto\" (one for each core of the machine), or "
-		                                "1 to 1024\n" },
+		{ "[probed]\nworkers = many\n",
+		  "a.ini:2: [probed] workers: expected \"auto\" (one for each core of the machine), or "
+		  "1 to 1024\n" },
 		{ "[probed]\nworkres = 3\nlog_level = loud\n",
 		  "a.ini:2: [probed] workres: unknown option (did you mean \"workers\"?)\n"
 		  "a.ini:3: [probed] log_level: expected one of debug, info, warning, error, not \"loud\"\n" },
@@ -248,19 +266,26 @@ static void every_error_has_its_place(void **state)
 		  "a.ini:3: [defaults] follow: is an option of drivers: put it in [defaults web]\n" },
 		{ "[defaults web]\nfolow = no\nurl = x\n[target a]\nurl = web://a/\n",
 		  "a.ini:2: [defaults web] folow: unknown option (did you mean \"follow\"?)\n"
-		  "a.ini:3: [defaults web] url: expected a URL with its scheme and host, such as https://example.org/, not \"x\"\n" },
+		  "a.ini:3: [defaults web] url: expected a URL with its scheme and host, such as https://example.org/, "
+		  "not \"x\"\n" },
 		{ "[defaults web]\nexpect.a = stats == 1\n[target a]\nurl = web://a/\n[target b]\nurl = web://b/\n",
-		  "a.ini:2: [target a] expect.a: column 1: unknown query \"stats\": driver web has no such fact (did you mean "
+		  "a.ini:2: [target a] expect.a: column 1: unknown query \"stats\": driver web has no such fact (did "
+		  "you mean "
 		  "\"status\"?)\n" },
-		{ "[defaults weeb]\n", "a.ini:1: [defaults weeb] unknown driver \"weeb\" (did you mean \"web\"?); " LIST_PLUGINS },
+		{ "[defaults weeb]\n",
+		  "a.ini:1: [defaults weeb] unknown driver \"weeb\" (did you mean \"web\"?); " LIST_PLUGINS },
 		{ "[defaults]\ndriver = wep\ntargets_from = x\n",
 		  "a.ini:2: [defaults] unknown driver \"wep\" (did you mean \"web\"?); " LIST_PLUGINS
 		  "a.ini:3: [defaults] targets_from: belongs to a target\n" },
+		{ "[target t]\ndriver = ${row.x}\ntargets_from = h.csv\n",
+		  "a.ini:2: [target t] driver: is the same for all rows: ${row...} can't be in it\n"
+		  "a.ini:1: [target t] driver: is required, and missing (a url would do as well); " LIST_PLUGINS },
 		{ "[sink a]\npath = /x\n", "a.ini:1: [sink a] driver: is required, and missing; " LIST_PLUGINS },
 		{ "[sink a]\ndriver = line\n",
 		  "a.ini:2: [sink a] driver: unknown sink \"line\" (did you mean \"lines\"?); " LIST_PLUGINS },
-		{ "[sink a]\ndriver = lines\npth = 1\n", "a.ini:3: [sink a] pth: unknown option (did you mean \"path\"?)\n"
-		                                         "a.ini:1: [sink a] path: is required, and missing (where to)\n" },
+		{ "[sink a]\ndriver = lines\npth = 1\n",
+		  "a.ini:3: [sink a] pth: unknown option (did you mean \"path\"?)\n"
+		  "a.ini:1: [sink a] path: is required, and missing (where to)\n" },
 		{ "[service]\ndriver = page\n", "a.ini:1: [service] needs a name: [service NAME]\n" },
 		{ "[plugin smaple]\nisolte = x\n",
 		  "a.ini:2: [plugin smaple] isolte: unknown option (did you mean \"isolate\"?)\n"
@@ -276,7 +301,7 @@ static void a_secret_is_neither_printed_nor_told(void **state)
 {
 	(void)state;
 	struct model *m = good("[target t]\nurl = webs://u:hunter2@h/\ntoken = hunter2\nhidden.x = hunter2\n"
-	                       "[target p]\nurl = ports://u:hunter2@h\n");
+			       "[target p]\nurl = ports://u:hunter2@h\n");
 	assert_option(m, "p", "password", "hunter2");
 	char *text = NULL;
 	size_t size;
@@ -294,15 +319,15 @@ static void what_is_printed_reads_back_the_same(void **state)
 {
 	(void)state;
 	struct model *m = good("[probed]\nplugin_path = /a:/b\nworkers = 3\nstate_dir = /s\nlog_level = error\n"
-	                       "hang_timeout = 1234567us\n"
-	                       "[defaults]\njitter = 33.3%\n"
-	                       "[target a]\nurl = web://h/?a=b#c\nbody = <<X\nEND\n a ; b\n\n$${x} $$$$ $ $$\nX\n"
-	                       "header.a = \" x \"\nheader.b = 'a \"b'\nheader.c = \"it's # x\"\nmethod = ~1\n"
-	                       "[target b]\nurl = port://h:1\ninterval = 1500ms\nfamily = 4\ndialogue.1 =\n"
-	                       "dialogue.2 = \"'a' ; \"b\"\"\nlabels.l = <<E\n\n\nE\n"
-	                       "[target c/d:1]\nurl = name://[::1]:53/x\nexpect.x = latency < 3s\n"
-	                       "[sink s]\ndriver = lines\npath = a;b ; c\n[service p]\ndriver = page\n[plugin sample]\n"
-	                       "isolate = on\n");
+			       "hang_timeout = 1234567us\n"
+			       "[defaults]\njitter = 33.3%\n"
+			       "[target a]\nurl = web://h/?a=b#c\nbody = <<X\nEND\n a ; b\n\n$${x} $$$$ $ $$\nX\n"
+			       "header.a = \" x \"\nheader.b = 'a \"b'\nheader.c = \"it's # x\"\nmethod = ~1\n"
+			       "[target b]\nurl = port://h:1\ninterval = 1500ms\nfamily = 4\ndialogue.1 =\n"
+			       "dialogue.2 = \"'a' ; \"b\"\"\nlabels.l = <<E\n\n\nE\n"
+			       "[target c/d:1]\nurl = name://[::1]:53/x\nexpect.x = latency < 3s\n"
+			       "[sink s]\ndriver = lines\npath = a;b ; c\n[service p]\ndriver = page\n[plugin sample]\n"
+			       "isolate = on\n");
 	char *text = NULL, *again = NULL;
 	size_t size;
 	FILE *f = open_memstream(&text, &size);
@@ -340,10 +365,15 @@ static void a_digest_changes_with_what_matters_only(void **state)
 	assert_true(base == digest_of("\n\n[target t]\nbody = 'B' ; x\nmethod = A\nurl = web://h/\ndriver = web\n"));
 	assert_true(base == digest_of("[defaults web]\nbody = B\n" TARGET "method = A\ninterval = 30s\n"));
 	static const char *const others[] = {
-		TARGET "method = A\n", TARGET "method = B\nbody = A\n", TARGET "method = A\nbody = B\ninterval = 31s\n",
-		TARGET "method = A\nbody = B\ntimeout = 6s\n", TARGET "method = A\nbody = B\njitter = 1%\n",
-		TARGET "method = A\nbody = B\nfamily = 4\n", TARGET "method = A\nbody = B\nlabels.a = b\n",
-		TARGET "method = A\nbody = B\nexpect.a = status == 1\n", TARGET "method = A\nbody = B\ntoken = x\n",
+		TARGET "method = A\n",
+		TARGET "method = B\nbody = A\n",
+		TARGET "method = A\nbody = B\ninterval = 31s\n",
+		TARGET "method = A\nbody = B\ntimeout = 6s\n",
+		TARGET "method = A\nbody = B\njitter = 1%\n",
+		TARGET "method = A\nbody = B\nfamily = 4\n",
+		TARGET "method = A\nbody = B\nlabels.a = b\n",
+		TARGET "method = A\nbody = B\nexpect.a = status == 1\n",
+		TARGET "method = A\nbody = B\ntoken = x\n",
 	};
 	for (size_t i = 0; i < ARRAY_LEN(others); i++)
 		assert_true(base != digest_of(others[i]));
@@ -359,8 +389,10 @@ static void note(void *ctx, enum change what, const struct target *before, const
 static void a_diff_tells_added_removed_and_changed(void **state)
 {
 	(void)state;
-	struct model *old = good("[target a]\nurl = port://h:1\n[target b]\nurl = port://h:1\n[target d]\nurl = port://h:1\n");
-	struct model *new = good("[target c]\nurl = port://h:1\n[target b]\nurl = port://h:2\n[target d]\nurl = port://h:1\n");
+	struct model *old =
+	    good("[target a]\nurl = port://h:1\n[target b]\nurl = port://h:1\n[target d]\nurl = port://h:1\n");
+	struct model *new =
+	    good("[target c]\nurl = port://h:1\n[target b]\nurl = port://h:2\n[target d]\nurl = port://h:1\n");
 	struct buf b = { 0 };
 	model_diff(old, new, note, &b);
 	assert_string_equal(buf_cstr(&b), "-a ~b +c ");
@@ -417,12 +449,12 @@ static void a_csv_row_is_a_target(void **state)
 {
 	(void)state;
 	put("h.csv", "\xef\xbb\xbfname,host,port,interval,labels.site,rack,dialogue.1\r\n"
-	             "one,h1,1,,\"a, \"\"b\"\"\r\nc\",r1,\r\n"
-	             "\r\n"
-	             "\"two\",h2,,5s,,r2,own");
+		     "one,h1,1,,\"a, \"\"b\"\"\r\nc\",r1,\r\n"
+		     "\r\n"
+		     "\"two\",h2,,5s,,r2,own");
 	struct model *m = good("[target set]\ndriver = port\ntargets_from = h.csv\ninterval = 7s\nport = 99\n"
-	                       "labels.rack = rack ${row.rack}!\ndialogue.1 = x\ndialogue.2 = y\n"
-	                       "[target alone]\nurl = port://h:1\n");
+			       "labels.rack = rack ${row.rack}!\ndialogue.1 = x\ndialogue.2 = y\n"
+			       "[target alone]\nurl = port://h:1\n");
 	assert_int_equal(m->n_targets, 3);
 	const struct target *one = model_target(m, "set/one"), *two = model_target(m, "set/two");
 	assert_non_null(one);
@@ -450,8 +482,9 @@ static void a_column_may_be_the_key_or_part_of_a_url(void **state)
 {
 	(void)state;
 	put("h.csv", "id,dc\nx1,eu\nx2,us\n");
-	struct model *m = good("[target s]\ntargets_from = h.csv\nurl = web://${row.id}.${row.dc}.example/\n"
-	                       "[target k]\ndriver = web\ntargets_from = h.csv\nkey_column = dc\nurl = web://${row.id}/\n");
+	struct model *m =
+	    good("[target s]\ntargets_from = h.csv\nurl = web://${row.id}.${row.dc}.example/\n"
+		 "[target k]\ndriver = web\ntargets_from = h.csv\nkey_column = dc\nurl = web://${row.id}/\n");
 	assert_int_equal(m->n_targets, 4);
 	assert_option(m, "s/x2", "url", "web://x2.us.example/");
 	assert_option(m, "k/eu", "url", "web://x1/");
@@ -461,8 +494,9 @@ static void a_column_may_be_the_key_or_part_of_a_url(void **state)
 static void file_sd_is_read(void **state)
 {
 	(void)state;
-	put("sd.json", "[\n {\"targets\": [\"h1:80\",\n  \"[::1]:81\"], \"labels\": {\"job\": \"x\", \"__meta\": \"m\"}},\n"
-	               " {\"targets\": [\"h3:9\"]}]\n");
+	put("sd.json",
+	    "[\n {\"targets\": [\"h1:80\",\n  \"[::1]:81\"], \"labels\": {\"job\": \"x\", \"__meta\": \"m\"}},\n"
+	    " {\"targets\": [\"h3:9\"]}]\n");
 	struct model *m = good("[target s]\ndriver = port\ntargets_from = sd.json\n");
 	assert_int_equal(m->n_targets, 3);
 	const struct target *t = model_target(m, "s/h1:80");
@@ -476,7 +510,8 @@ static void file_sd_is_read(void **state)
 	assert_int_equal(model_target(m, "s/h3:9")->n_labels, 0);
 	model_unref(m);
 	put("sd.json", "[{\"targets\": [\"h1:80\"], \"labels\": {\"job\": \"x\", \"path\": \"/m\"}}]");
-	m = good("[target s]\ndriver = web\ntargets_from = sd.json\nurl = web://${row.target}${row.path}\nmethod = ${row.job}\n");
+	m = good("[target s]\ndriver = web\ntargets_from = sd.json\nurl = web://${row.target}${row.path}\nmethod = "
+		 "${row.job}\n");
 	assert_option(m, "s/h1:80", "url", "web://h1:80/m");
 	assert_option(m, "s/h1:80", "method", "x");
 	model_unref(m);
@@ -491,10 +526,13 @@ static void what_is_wrong_with_rows_is_told(void **state)
 	static const struct {
 		const char *file, *rows, *text, *errors;
 	} cases[] = {
-		{ "h.csv", "", CSV_SET, "h.csv: [target s] the file is empty: expected a first row that names the columns\n" },
-		{ "h.csv", "name,hots,port\na,b,1\n", CSV_SET, "h.csv:1: [target s] unknown column \"hots\" (did you mean \"host\"?): "
+		{ "h.csv", "", CSV_SET,
+		  "h.csv: [target s] the file is empty: expected a first row that names the columns\n" },
+		{ "h.csv", "name,hots,port\na,b,1\n", CSV_SET,
+		  "h.csv:1: [target s] unknown column \"hots\" (did you mean \"host\"?): "
 		  "expected an option of port, or a name that the section asks for with ${row.NAME}\n" },
-		{ "h.csv", "name,driver\na,b\n", CSV_SET, "h.csv:1: [target s] column \"driver\": belongs to the section, not "
+		{ "h.csv", "name,driver\na,b\n", CSV_SET,
+		  "h.csv:1: [target s] column \"driver\": belongs to the section, not "
 		  "to its rows\n" },
 		{ "h.csv", "name,host,host\n", CSV_SET, "h.csv:1: [target s] two columns are named \"host\"\n" },
 		{ "h.csv", "name,host,port\na,h,1\nb,h\nc,h,x\n", CSV_SET,
@@ -504,30 +542,40 @@ static void what_is_wrong_with_rows_is_told(void **state)
 		  "h.csv:5: [target s/a] the name is taken already, by h.csv:2\n" },
 		{ "h.csv", "name,host,port\n,h,1\na b,h,1\n", CSV_SET,
 		  "h.csv:2: [target s] the row has no name: its key column is empty\n"
-		  "h.csv:3: [target s] \"a b\" can't name a target: expected letters, digits and _ . - / : @ % + ~ ? = & , and, "
+		  "h.csv:3: [target s] \"a b\" can't name a target: expected letters, digits and _ . - / : @ % + ~ ? = "
+		  "& , and, "
 		  "with the section's name, no more than 250 bytes\n" },
-		{ "h.csv", "name,host\na,\"h\"x\n", CSV_SET, "h.csv:2: [target s] text after a closing quote: expected a comma (a quote "
+		{ "h.csv", "name,host\na,\"h\"x\n", CSV_SET,
+		  "h.csv:2: [target s] text after a closing quote: expected a comma (a quote "
 		  "inside quotes is written \"\")\n" },
 		{ "h.csv", "name,host\na,\"h\n\n", CSV_SET, "h.csv:2: [target s] a quote is never closed\n" },
-		{ "h.csv", "name,host\na,h\n", CSV_SET "key_column = id\n", "a.ini:4: [target s] key_column: h.csv has no column "
+		{ "h.csv", "name,host\na,h\n", CSV_SET "key_column = id\n",
+		  "a.ini:4: [target s] key_column: h.csv has no column "
 		  "\"id\"\n" },
-		{ "h.csv", "name,host\na,h\nb,h\n", CSV_SET "port = 0\ntls = x\n", "a.ini:4: [target s] port: expected 1 to 65535, "
+		{ "h.csv", "name,host\na,h\nb,h\n", CSV_SET "port = 0\ntls = x\n",
+		  "a.ini:4: [target s] port: expected 1 to 65535, "
 		  "not \"0\"\na.ini:5: [target s] tls: expected yes or no, not \"x\"\n" },
-		{ "h.csv", "name,host\na,h\n", CSV_SET "port = ${row.prot}\n", "a.ini:4: [target s/a] port: ${row.prot}: h.csv:2 has no "
+		{ "h.csv", "name,host\na,h\n", CSV_SET "port = ${row.prot}\n",
+		  "a.ini:4: [target s/a] port: ${row.prot}: h.csv:2 has no "
 		  "such column or label\n" },
-		{ "h.csv", "name,host,p\na,h,x\n", CSV_SET "port = 1${row.p}\n", "h.csv:2: [target s/a] port: expected a whole number, "
+		{ "h.csv", "name,host,p\na,h,x\n", CSV_SET "port = 1${row.p}\n",
+		  "h.csv:2: [target s/a] port: expected a whole number, "
 		  "not \"1x\"\n" },
-		{ "h.csv", "name,host,port\na,h,1\n", CSV_SET "[target s/a]\nurl = port://h:1\n", "a.ini:4: [target s/a] the name is "
+		{ "h.csv", "name,host,port\na,h,1\n", CSV_SET "[target s/a]\nurl = port://h:1\n",
+		  "a.ini:4: [target s/a] the name is "
 		  "taken already, by h.csv:2\n" },
-		{ "sd.json", "{}", JSON_SET, "sd.json: [target s] expected an array of {\"targets\": [...], \"labels\": {...}}\n" },
+		{ "sd.json", "{}", JSON_SET,
+		  "sd.json: [target s] expected an array of {\"targets\": [...], \"labels\": {...}}\n" },
 		{ "sd.json", "[\n{]", JSON_SET, "sd.json:2: [target s] column 2: string or '}' expected near ']'\n" },
-		{ "sd.json", "[\n1, {\"targets\": [2]}, {\"targets\": [\"h:1\"], \"labels\": {\"a b\": \"\"}}]", JSON_SET,
+		{ "sd.json", "[\n1, {\"targets\": [2]}, {\"targets\": [\"h:1\"], \"labels\": {\"a b\": \"\"}}]",
+		  JSON_SET,
 		  "sd.json:1: [target s] group 1: expected {\"targets\": [...], \"labels\": {...}}\n"
 		  "sd.json:1: [target s] group 2: expected texts, such as \"host:port\"\n"
 		  "sd.json:1: [target s] label \"a b\": expected a name of letters, digits and _, and a text\n" },
 		{ "sd.json", "[{\"targets\":\n[\"h:1\",\n\"h:2\",\n\"h:1\"]}]", JSON_SET,
 		  "sd.json:4: [target s/h:1] the name is taken already, by sd.json:2\n" },
-		{ "sd.json", "[{\"targets\": [\"h:x\"]}]", JSON_SET, "sd.json:1: [target s/h:x] port: expected a whole number, not \"x\"\n" },
+		{ "sd.json", "[{\"targets\": [\"h:x\"]}]", JSON_SET,
+		  "sd.json:1: [target s/h:x] port: expected a whole number, not \"x\"\n" },
 	};
 	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
 		put(cases[i].file, cases[i].rows);
@@ -547,12 +595,26 @@ static void many_bad_rows_are_cut_short(void **state)
 	assert_null(build(CSV_SET, &errs));
 	assert_int_equal(errs.errors, 51);
 	char *errors = told(&errs);
-	assert_non_null(strstr(errors, "h.csv:51: [target s] 50 rows with errors: the rest of h.csv was not looked at\n"));
+	assert_non_null(
+	    strstr(errors, "h.csv:51: [target s] 50 rows with errors: the rest of h.csv was not looked at\n"));
 	free(errors);
 	buf_free(&b);
 }
 
-/* Bounds are wide, for a sanitized build on a busy machine; on its own it takes 0.15 s and 16 MB. */
+/* In processor time, so that a busy machine does not fail it; it takes some 0.15 s and 17 MB. */
+#if defined(__SANITIZE_ADDRESS__)
+#define LOAD_MAX_S 30
+#else
+#define LOAD_MAX_S 3
+#endif
+
+static int64_t cpu_ns(void)
+{
+	struct timespec ts;
+	clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &ts);
+	return ts.tv_sec * NS_PER_S + ts.tv_nsec;
+}
+
 static void fifty_thousand_rows_load_quickly_and_small(void **state)
 {
 	(void)state;
@@ -563,13 +625,14 @@ static void fifty_thousand_rows_load_quickly_and_small(void **state)
 		buf_printf(&b, "host%d,10.%d.%d.%d,%d,r%d\n", i, i >> 16, i >> 8 & 255, i & 255, 1 + i, i % 40);
 	put("h.csv", buf_cstr(&b));
 	buf_free(&b);
-	int64_t start = clock_now_ns();
-	struct model *m = good(CSV_SET "interval = 10s\ndialogue.1 = hello\nexpect.fast = latency < 1s\nlabels.env = prod\n");
-	int64_t took = clock_now_ns() - start;
+	int64_t start = cpu_ns();
+	struct model *m =
+	    good(CSV_SET "interval = 10s\ndialogue.1 = hello\nexpect.fast = latency < 1s\nlabels.env = prod\n");
+	int64_t took = cpu_ns() - start;
 	assert_int_equal(m->n_targets, N);
 	size_t bytes = arena_bytes(m->arena) + N * sizeof *m->targets;
 	print_message("%d rows in %.3f s, %.1f MB\n", N, (double)took / NS_PER_S, (double)bytes / 1e6);
-	assert_true(took < 3 * NS_PER_S);
+	assert_true(took < LOAD_MAX_S * NS_PER_S);
 	assert_true(bytes < 40000000);
 	assert_option(m, "s/host49999", "port", "50000");
 	model_unref(m);

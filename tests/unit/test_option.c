@@ -100,13 +100,19 @@ static void bad_texts_are_refused_with_what_was_expected(void **state)
 		{ PROBED_TYPE_SIZE, "0B", "expected at least 1 B, not \"0B\"" },
 		{ PROBED_TYPE_CHOICE, "an", "expected one of any, 4, 6, not \"an\"" },
 		{ PROBED_TYPE_CHOICE, "", "expected one of any, 4, 6, not \"\"" },
-		{ PROBED_TYPE_ADDRESS, "a b", "expected a host name or an address, with or without :port, not \"a b\"" },
+		{ PROBED_TYPE_ADDRESS, "a b",
+		  "expected a host name or an address, with or without :port, not \"a b\"" },
 		{ PROBED_TYPE_ADDRESS, "", "expected a host name or an address, with or without :port, not \"\"" },
-		{ PROBED_TYPE_ADDRESS, "256.1.1.1", "expected a host name or an address, with or without :port, not \"256.1.1.1\"" },
-		{ PROBED_TYPE_ADDRESS, "a..b", "expected a host name or an address, with or without :port, not \"a..b\"" },
-		{ PROBED_TYPE_ADDRESS, "a:65536", "expected a host name or an address, with or without :port, not \"a:65536\"" },
-		{ PROBED_TYPE_ADDRESS, "[::1", "expected a host name or an address, with or without :port, not \"[::1\"" },
-		{ PROBED_TYPE_ADDRESS, "::g", "expected a host name or an address, with or without :port, not \"::g\"" },
+		{ PROBED_TYPE_ADDRESS, "256.1.1.1",
+		  "expected a host name or an address, with or without :port, not \"256.1.1.1\"" },
+		{ PROBED_TYPE_ADDRESS, "a..b",
+		  "expected a host name or an address, with or without :port, not \"a..b\"" },
+		{ PROBED_TYPE_ADDRESS, "a:65536",
+		  "expected a host name or an address, with or without :port, not \"a:65536\"" },
+		{ PROBED_TYPE_ADDRESS, "[::1",
+		  "expected a host name or an address, with or without :port, not \"[::1\"" },
+		{ PROBED_TYPE_ADDRESS, "::g",
+		  "expected a host name or an address, with or without :port, not \"::g\"" },
 		{ PROBED_TYPE_URL, "example.org",
 		  "expected a URL with its scheme and host, such as https://example.org/, not \"example.org\"" },
 		{ PROBED_TYPE_URL, "http:///x",
@@ -211,8 +217,14 @@ static void check(const struct checking *c)
 	errs_free(&errs);
 }
 
-#define AT(n) { "a.ini", n }
-#define URL { "url", "http://a/", AT(2) }
+#define AT(n)                                                                                                          \
+	{                                                                                                              \
+		"a.ini", n                                                                                             \
+	}
+#define URL                                                                                                            \
+	{                                                                                                              \
+		"url", "http://a/", AT(2)                                                                              \
+	}
 
 static void all_errors_of_a_section_are_told(void **state)
 {
@@ -225,11 +237,13 @@ static void all_errors_of_a_section_are_told(void **state)
 		  "a.ini:4: [target x] mode: expected one of slow, fast, not \"slwo\"\n" },
 		{ { URL, { "intervall", "1s", AT(3) } },
 		  "a.ini:3: [target x] intervall: unknown option (did you mean \"interval\"?)\n" },
-		{ { URL, { "Retries", "1", AT(3) } }, "a.ini:3: [target x] Retries: unknown option (did you mean \"retries\"?)\n" },
+		{ { URL, { "Retries", "1", AT(3) } },
+		  "a.ini:3: [target x] Retries: unknown option (did you mean \"retries\"?)\n" },
 		{ { URL, { "headers.Accept", "x", AT(3) } },
 		  "a.ini:3: [target x] headers.Accept: unknown option (did you mean \"header.Accept\"?)\n" },
 		{ { URL, { "quux", "x", AT(3) } }, "a.ini:3: [target x] quux: unknown option\n" },
-		{ { URL, { "header", "x", AT(3) } }, "a.ini:3: [target x] header: holds named values: write header.NAME\n" },
+		{ { URL, { "header", "x", AT(3) } },
+		  "a.ini:3: [target x] header: holds named values: write header.NAME\n" },
 		{ { URL, { "dialogue", "x", AT(3) } },
 		  "a.ini:3: [target x] dialogue: is an ordered list: write dialogue.1, dialogue.2, ...\n" },
 		{ { URL, { "dialogue.1", "a", AT(3) }, { "dialogue.two", "b", AT(4) }, { "dialogue.2", "b", AT(5) } },
@@ -238,7 +252,8 @@ static void all_errors_of_a_section_are_told(void **state)
 		  "a.ini:3: [target x] dialogue.0: expected a number after \"dialogue.\", counted from 1\n"
 		  "a.ini:4: [target x] dialogue.01: expected a number after \"dialogue.\", counted from 1\n" },
 		{ { URL, { "dialogue.4", "d", AT(3) }, { "dialogue.1", "a", AT(4) }, { "dialogue.2", "b", AT(5) } },
-		  "a.ini:3: [target x] dialogue.4: the list has a gap: of dialogue.1 to dialogue.4 only 3 are there\n" },
+		  "a.ini:3: [target x] dialogue.4: the list has a gap: of dialogue.1 to dialogue.4 only 3 are "
+		  "there\n" },
 		{ { URL, { "dialogue.1", "a", AT(3) } },
 		  "a.ini:3: [target x] dialogue: has 1 entries: expected at least 2\n" },
 		{ { URL, { "header.a", "1", AT(3) }, { "header.b", "2", AT(4) }, { "header.c", "3", AT(5) } },
@@ -252,11 +267,11 @@ static void options_are_bound_in_the_order_of_the_table(void **state)
 {
 	(void)state;
 	static const struct kv kvs[] = {
-		{ "dialogue.10", "j", AT(1) }, { "dialogue.2", "b", AT(2) }, { "header.Zed", "z", AT(3) },
+		{ "dialogue.10", "j", AT(1) },  { "dialogue.2", "b", AT(2) },  { "header.Zed", "z", AT(3) },
 		{ "header.accept", "", AT(4) }, { "url", "http://a/", AT(5) }, { "dialogue.1", "a", AT(6) },
-		{ "dialogue.3", "c", AT(7) }, { "dialogue.4", "d", AT(8) }, { "dialogue.5", "e", AT(9) },
-		{ "dialogue.6", "f", AT(10) }, { "dialogue.7", "g", AT(11) }, { "dialogue.8", "h", AT(12) },
-		{ "dialogue.9", "i", AT(13) }, { "retries", "5", AT(14) },
+		{ "dialogue.3", "c", AT(7) },   { "dialogue.4", "d", AT(8) },  { "dialogue.5", "e", AT(9) },
+		{ "dialogue.6", "f", AT(10) },  { "dialogue.7", "g", AT(11) }, { "dialogue.8", "h", AT(12) },
+		{ "dialogue.9", "i", AT(13) },  { "retries", "5", AT(14) },
 	};
 	struct options o;
 	char error[200];
@@ -290,7 +305,8 @@ static void what_can_t_be_bound_is_said(void **state)
 		const char *error;
 	} cases[] = {
 		{ { { NULL, NULL, AT(0) } }, 0, "url: is required, and missing" },
-		{ { { "url", "x", AT(0) } }, 1,
+		{ { { "url", "x", AT(0) } },
+		  1,
 		  "url: expected a URL with its scheme and host, such as https://example.org/, not \"x\"" },
 		{ { URL, { "foo", "x", AT(0) } }, 2, "foo: unknown option" },
 		{ { URL, { "dialogue.2", "x", AT(0) } }, 2, "dialogue.2: not a list numbered from 1 without gaps" },

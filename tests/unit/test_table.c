@@ -14,10 +14,16 @@
 static struct option_set options_of(const char *a, const char *b)
 {
 	struct option_set set = { .list = xcalloc(2, sizeof *set.list), .n = 2 };
-	set.list[0] = (struct option_decl){ .name = xstrdup(a), .help = xstrdup("First."), .def = xstrdup("5s"), .min = -3,
-		                            .max = INT64_MAX, .type = PROBED_TYPE_DURATION, .flags = PROBED_OPTION_TEMPLATE };
-	set.list[1] = (struct option_decl){ .name = xstrdup(b), .help = xstrdup(""), .choices = xstrdup("x|y"),
-		                            .type = PROBED_TYPE_CHOICE };
+	set.list[0] = (struct option_decl){ .name = xstrdup(a),
+					    .help = xstrdup("First."),
+					    .def = xstrdup("5s"),
+					    .min = -3,
+					    .max = INT64_MAX,
+					    .type = PROBED_TYPE_DURATION,
+					    .flags = PROBED_OPTION_TEMPLATE };
+	set.list[1] = (struct option_decl){
+		.name = xstrdup(b), .help = xstrdup(""), .choices = xstrdup("x|y"), .type = PROBED_TYPE_CHOICE
+	};
 	return set;
 }
 
@@ -25,23 +31,52 @@ static struct option_set options_of(const char *a, const char *b)
 static struct plugin_table *sample(void)
 {
 	struct plugin_table *t = xnew(struct plugin_table);
-	*t = (struct plugin_table){ .path = xstrdup("/x/a.so"), .name = xstrdup("a"), .version = xstrdup("1.2"),
-		                    .summary = xstrdup("S"), .abi_minor = 1, .need_minor = 1, .n_drivers = 1, .n_sinks = 1, .n_services = 1 };
+	*t = (struct plugin_table){ .path = xstrdup("/x/a.so"),
+				    .name = xstrdup("a"),
+				    .version = xstrdup("1.2"),
+				    .summary = xstrdup("S"),
+				    .abi_minor = 1,
+				    .need_minor = 1,
+				    .n_drivers = 1,
+				    .n_sinks = 1,
+				    .n_services = 1 };
 	struct driver_table *d = t->drivers = xnew(struct driver_table);
-	*d = (struct driver_table){ .name = xstrdup("drv"), .summary = xstrdup("D"), .needs = xstrdup("raw"), .default_expect = xstrdup("rtt < 1s"),
-		                    .gate_option = xstrdup("wait"), .options = options_of("wait", "mode"), .n_facts = 3, .n_schemes = 1,
-		                    .flags = 1, .probe_size = 64, .max_inflight = 7, .plugin = t };
+	*d = (struct driver_table){ .name = xstrdup("drv"),
+				    .summary = xstrdup("D"),
+				    .needs = xstrdup("raw"),
+				    .default_expect = xstrdup("rtt < 1s"),
+				    .gate_option = xstrdup("wait"),
+				    .options = options_of("wait", "mode"),
+				    .n_facts = 3,
+				    .n_schemes = 1,
+				    .flags = 1,
+				    .probe_size = 64,
+				    .max_inflight = 7,
+				    .plugin = t };
 	d->facts = xcalloc(3, sizeof *d->facts);
-	d->facts[0] = (struct fact_decl){ .name = xstrdup("header"), .unit = xstrdup(""), .help = xstrdup("H"), .type = PROBED_TYPE_STRING,
-		                          .flags = PROBED_FACT_FAMILY };
-	d->facts[1] = (struct fact_decl){ .name = xstrdup("header.count"), .unit = xstrdup("s"), .help = xstrdup(""), .type = PROBED_TYPE_INTEGER,
-		                          .role = PROBED_ROLE_STATUS };
-	d->facts[2] = (struct fact_decl){ .name = xstrdup("hops"), .unit = xstrdup(""), .help = xstrdup(""), .type = PROBED_TYPE_TABLE,
-		                          .columns = xstrdup("ip:string") };
+	d->facts[0] = (struct fact_decl){ .name = xstrdup("header"),
+					  .unit = xstrdup(""),
+					  .help = xstrdup("H"),
+					  .type = PROBED_TYPE_STRING,
+					  .flags = PROBED_FACT_FAMILY };
+	d->facts[1] = (struct fact_decl){ .name = xstrdup("header.count"),
+					  .unit = xstrdup("s"),
+					  .help = xstrdup(""),
+					  .type = PROBED_TYPE_INTEGER,
+					  .role = PROBED_ROLE_STATUS };
+	d->facts[2] = (struct fact_decl){ .name = xstrdup("hops"),
+					  .unit = xstrdup(""),
+					  .help = xstrdup(""),
+					  .type = PROBED_TYPE_TABLE,
+					  .columns = xstrdup("ip:string") };
 	d->schemes = xnew(struct scheme_decl);
-	*d->schemes = (struct scheme_decl){ .scheme = xstrdup("drv"), .host = xstrdup("wait"), .preset = xstrdup("mode=x"), .query_opts = 1 };
+	*d->schemes = (struct scheme_decl){
+		.scheme = xstrdup("drv"), .host = xstrdup("wait"), .preset = xstrdup("mode=x"), .query_opts = 1
+	};
 	t->sinks = xnew(struct part_table);
-	*t->sinks = (struct part_table){ .name = xstrdup("snk"), .summary = xstrdup(""), .options = options_of("p", "q"), .plugin = t };
+	*t->sinks = (struct part_table){
+		.name = xstrdup("snk"), .summary = xstrdup(""), .options = options_of("p", "q"), .plugin = t
+	};
 	t->services = xnew(struct part_table);
 	*t->services = (struct part_table){ .name = xstrdup("svc"), .summary = xstrdup(""), .plugin = t };
 	return t;
@@ -147,7 +182,8 @@ static void the_registry_shadows_what_comes_later(void **state)
 {
 	(void)state;
 	struct registry *r = registry_new();
-	struct plugin_table *one = sample(), *same_name = sample(), *same_driver = sample(), *refused = xnew(struct plugin_table);
+	struct plugin_table *one = sample(), *same_name = sample(), *same_driver = sample(),
+			    *refused = xnew(struct plugin_table);
 	free(same_driver->name);
 	same_driver->name = xstrdup("b");
 	*refused = (struct plugin_table){ .path = xstrdup("/x/c.so"), .why = xstrdup("bad"), .state = PLUGIN_REFUSED };

@@ -15,11 +15,17 @@
 
 static const struct scheme_decl web = { .scheme = "web", .whole = "url" };
 static const struct scheme_decl webs = { .scheme = "webs", .whole = "url", .user = "user", .preset = "tls=yes;url=no" };
-static const struct scheme_decl port = { .scheme = "port", .host = "host", .port = "port", .query_opts = 1,
-                                         .preset = "port=99;tls" };
+static const struct scheme_decl port = {
+	.scheme = "port", .host = "host", .port = "port", .query_opts = 1, .preset = "port=99;tls"
+};
 static const struct scheme_decl name = { .scheme = "name", .authority = "server", .path = "name" };
-static const struct scheme_decl full = { .scheme = "full", .authority = "at", .host = "host", .port = "port",
-                                         .path = "path", .user = "user", .password = "password" };
+static const struct scheme_decl full = { .scheme = "full",
+					 .authority = "at",
+					 .host = "host",
+					 .port = "port",
+					 .path = "path",
+					 .user = "user",
+					 .password = "password" };
 
 static void parts_fill_options(void **state)
 {
@@ -104,8 +110,8 @@ static void a_name_has_no_password_and_no_odd_characters(void **state)
 static void urls_become_a_model(void **state)
 {
 	(void)state;
-	static const char *const urls[] = { "web://h/$${x}?a=' ; b", "port://h:1", "port://h:1", "ports://u:p@h",
-	                                    "name://1.1.1.1/x?type=TXT", "port://h:1" };
+	static const char *const urls[] = { "web://h/$${x}?a=' ; b",     "port://h:1", "port://h:1", "ports://u:p@h",
+					    "name://1.1.1.1/x?type=TXT", "port://h:1" };
 	struct errs errs = { 0 };
 	struct registry *r = sample_registry();
 	const char *usable[] = { urls[1], urls[2], urls[3], urls[4], urls[5] };

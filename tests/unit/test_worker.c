@@ -2,6 +2,7 @@
 /* test_worker.c - a worker by its frames: targets, dispatch, results, expectations, drain. */
 #include "worker_peer.h"
 
+#include <stdio.h>
 #include <string.h>
 #include <sys/wait.h>
 
@@ -428,11 +429,7 @@ static void nonsense_closes_the_channel(void **state)
 		int status;
 		assert_int_equal(waitpid(p->pid, &status, 0), p->pid);
 		assert_true(WIFEXITED(status) && WEXITSTATUS(status) == 1);
-		p->pid = 0;
-		close(p->fd);
-		free(p->frames);
-		buf_free(&p->in);
-		free(p);
+		peer_forget_dead(p);
 	}
 }
 

@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <poll.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -65,6 +66,8 @@ struct peer *peer_start(struct peer_setup setup)
 		setrlimit(RLIMIT_CORE, &limit);
 		munmap(p->page, sizeof *p->page);
 		free(p);
+		for (int sig = 1; sig < 32; sig++)
+			signal(sig, SIG_DFL); /* cmocka's would take a crash for the end of a test, here */
 		exit(worker_main(fds[1], page));
 	}
 	close(fds[1]);
@@ -104,6 +107,12 @@ int peer_hang_up(struct peer *p)
 	assert_int_equal(waitpid(p->pid, &status, 0), p->pid);
 	peer_free(p);
 	return status;
+}
+
+void peer_forget_dead(struct peer *p)
+{
+	close(p->fd);
+	peer_free(p);
 }
 
 void peer_send(struct peer *p, uint16_t type, const struct buf *payload)
@@ -169,9 +178,13 @@ static bool take_frame(struct peer *p, uint16_t type, struct peer_frame *frame)
 
 struct cursor peer_expect(struct peer *p, uint16_t type, struct peer_frame *frame)
 {
-	while (!take_frame(p, type, frame))
+	int64_t until = clock_now_ns() + PATIENCE_MS * NS_PER_MS;
+	while (!take_frame(p, type, frame)) {
 		if (!read_more(p))
 			fail_msg("the worker is gone; a frame of type %d was expected", type);
+		if (clock_now_ns() > until)
+			fail_msg("no frame of type %d in %d s", type, PATIENCE_MS / 1000);
+	}
 	return cursor_over(frame->data, frame->len);
 }
 

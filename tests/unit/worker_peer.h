@@ -57,6 +57,8 @@ struct peer *peer_start(struct peer_setup setup);
 void peer_finish(struct peer *p);
 /* Closes the channel, and returns the worker's wait status. */
 int peer_hang_up(struct peer *p);
+/* After a worker has died and was waited for. */
+void peer_forget_dead(struct peer *p);
 
 void peer_send(struct peer *p, uint16_t type, const struct buf *payload);
 /* The first frame of that type, waited for. The data live until peer_forget(). */

@@ -1,0 +1,454 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * fetch.c - an http probe from its start to its end: resolve, one address after the other, a hop for each redirect.
+ * Redirects are followed here and not by libcurl, so that each hop passes the gate, is resolved by the host, and has a
+ * time of its own.
+ */
+#include <arpa/inet.h>
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#include "http/http.h"
+#include "http/url.h"
+
+static void hop_begin(struct fetch *f);
+static void hop_go(struct fetch *f, bool new_host);
+static void attempt(struct fetch *f);
+
+static struct fetch *fetch_of(void *arg)
+{
+	struct fetch *f = arg;
+	if (f->magic != FETCH_MAGIC)
+		abort();
+	host->attribute(f->probe);
+	return f;
+}
+
+void fetch_stage(struct fetch *f, enum stage stage)
+{
+	static const uint32_t phases[] = {
+		[STAGE_RESOLVE] = PROBED_PHASE_RESOLVE, [STAGE_CONNECT] = PROBED_PHASE_CONNECT,
+		[STAGE_TLS] = PROBED_PHASE_TLS,         [STAGE_SEND] = PROBED_PHASE_SEND,
+		[STAGE_WAIT] = PROBED_PHASE_WAIT,       [STAGE_RECEIVE] = PROBED_PHASE_RECEIVE,
+		[STAGE_GATE] = PROBED_PHASE_WAIT,
+	};
+	if (f->stage == stage)
+		return;
+	f->stage = stage;
+	host->phase(f->probe, phases[stage]);
+}
+
+/* --- the end ------------------------------------------------------------------------------------- */
+
+static void easy_give(struct worker *w, CURL *easy)
+{
+	curl_easy_setopt(easy, CURLOPT_SHARE, NULL);
+	curl_easy_setopt(easy, CURLOPT_COOKIELIST, "ALL");
+	curl_easy_reset(easy);
+	if (w->n_spare < sizeof(w->spare) / sizeof(w->spare[0]))
+		w->spare[w->n_spare++] = easy;
+	else
+		curl_easy_cleanup(easy);
+}
+
+static void release(struct fetch *f)
+{
+	mux_remove(f);
+	certs_peer_clear(&f->peer);
+	if (f->easy)
+		easy_give(f->worker, f->easy);
+	if (f->lookup)
+		host->resolve_cancel(f->lookup);
+	if (f->timer)
+		host->timer_free(f->timer);
+	request_free(f);
+	f->easy = NULL;
+	f->lookup = NULL;
+	f->timer = NULL;
+}
+
+static void finish(struct fetch *f, uint32_t outcome, uint32_t reason, const char *message)
+{
+	struct probed_probe *probe = f->probe;
+	release(f);
+	f->magic = 0;
+	host->complete(probe, outcome, reason, message);
+}
+
+__attribute__((format(printf, 3, 4))) static void fail(struct fetch *f, uint32_t reason, const char *format, ...)
+{
+	char message[400];
+	va_list ap;
+	va_start(ap, format);
+	vsnprintf(message, sizeof(message), format, ap);
+	va_end(ap);
+	finish(f, reason == PROBED_REASON_OVERLOADED || reason == PROBED_REASON_INTERNAL ? PROBED_UNKNOWN : PROBED_ERROR,
+	       reason, message);
+}
+
+/* --- libcurl's verdicts -------------------------------------------------------------------------- */
+
+static uint32_t reason_of_errno(long error)
+{
+	switch (error) {
+	case ECONNREFUSED:
+		return PROBED_REASON_REFUSED;
+	case ECONNRESET:
+	case ECONNABORTED:
+	case EPIPE:
+		return PROBED_REASON_RESET;
+	case EHOSTUNREACH:
+	case ENETUNREACH:
+	case EHOSTDOWN:
+	case ENETDOWN:
+	case EADDRNOTAVAIL:
+	case EAFNOSUPPORT:
+	case EINVAL:
+	case ETIMEDOUT:
+		return PROBED_REASON_UNREACHABLE;
+	case EACCES:
+	case EPERM:
+		return PROBED_REASON_PERMISSION;
+	case EMFILE:
+	case ENFILE:
+	case ENOBUFS:
+	case ENOMEM:
+		return PROBED_REASON_OVERLOADED;
+	default:
+		return PROBED_REASON_UNREACHABLE;
+	}
+}
+
+static uint32_t reason_of(const struct fetch *f, CURLcode code, long error)
+{
+	switch (code) {
+	case CURLE_COULDNT_CONNECT:
+	case CURLE_OPERATION_TIMEDOUT:
+		return reason_of_errno(f->os_error ? f->os_error : error);
+	case CURLE_SSL_CONNECT_ERROR:
+		/* an end of the connection during the handshake comes as an error of TLS, but not from OpenSSL */
+		return strstr(f->error, "SSL routines") && !strstr(f->error, "unexpected eof") ? PROBED_REASON_TLS :
+		                                                                                  PROBED_REASON_RESET;
+	case CURLE_PEER_FAILED_VERIFICATION:
+	case CURLE_SSL_CERTPROBLEM:
+	case CURLE_SSL_CIPHER:
+	case CURLE_SSL_ISSUER_ERROR:
+	case CURLE_SSL_CACERT_BADFILE:
+	case CURLE_SSL_CLIENTCERT:
+	case CURLE_SSL_INVALIDCERTSTATUS:
+	case CURLE_USE_SSL_FAILED:
+		return PROBED_REASON_TLS;
+	case CURLE_RECV_ERROR:
+	case CURLE_SEND_ERROR:
+		/* with TLS 1.3 a server's refusal of our certificate comes after the handshake */
+		return strstr(f->error, "alert") ? PROBED_REASON_TLS : PROBED_REASON_RESET;
+	case CURLE_GOT_NOTHING:
+	case CURLE_PARTIAL_FILE:
+	case CURLE_SEND_FAIL_REWIND:
+		return PROBED_REASON_RESET;
+	case CURLE_WEIRD_SERVER_REPLY:
+	case CURLE_UNSUPPORTED_PROTOCOL:
+	case CURLE_URL_MALFORMAT:
+	case CURLE_HTTP2:
+	case CURLE_HTTP2_STREAM:
+	case CURLE_BAD_CONTENT_ENCODING:
+	case CURLE_WRITE_ERROR:
+	case CURLE_HTTP_POST_ERROR:
+	case CURLE_HTTP_RETURNED_ERROR:
+		return PROBED_REASON_PROTOCOL;
+	case CURLE_OUT_OF_MEMORY:
+		return PROBED_REASON_OVERLOADED;
+	case CURLE_COULDNT_RESOLVE_HOST:
+		return PROBED_REASON_RESOLVE;
+	default:
+		return PROBED_REASON_OTHER;
+	}
+}
+
+static const char *address_text(const struct probed_addr *a, char *out, size_t size)
+{
+	*out = '\0';
+	inet_ntop(a->family == 4 ? AF_INET : AF_INET6, a->bytes, out, (socklen_t)size);
+	return out;
+}
+
+static void fail_with(struct fetch *f, CURLcode code)
+{
+	char why[320], ip[INET6_ADDRSTRLEN];
+	long error = 0;
+
+	curl_easy_getinfo(f->easy, CURLINFO_OS_ERRNO, &error);
+	uint32_t reason = reason_of(f, code, error);
+	if (code == CURLE_COULDNT_CONNECT || code == CURLE_OPERATION_TIMEDOUT) {
+		const struct probed_addr *a = &f->addrs[f->next_addr - 1];
+		long os = f->os_error ? f->os_error : error;
+		/* libcurl gives up on a handshake by this code too, when it has no errno to tell */
+		fail(f, reason, "connect to %s (%s): %s", f->host, address_text(a, ip, sizeof(ip)),
+		     os ? strerror((int)os) : *f->error ? f->error : curl_easy_strerror(code));
+	} else if (reason == PROBED_REASON_TLS && f->peer.judged && f->peer.verify && f->peer.verdict != X509_V_OK) {
+		fail(f, reason, "%s: %s", f->host, certs_error(&f->peer, why, sizeof(why)));
+	} else if (f->too_long) {
+		fail(f, PROBED_REASON_PROTOCOL, "%s: more than 256 KiB, or 1000, headers", f->host);
+	} else if (code == CURLE_GOT_NOTHING) {
+		fail(f, reason, "%s: the server closed the connection without an answer", f->host);
+	} else {
+		fail(f, reason, "%s: %s", f->host, *f->error ? f->error : curl_easy_strerror(code));
+	}
+}
+
+/* --- hops ---------------------------------------------------------------------------------------- */
+
+/* To the next URL. False: the probe is over. */
+static bool redirect(struct fetch *f, const char *location, long status)
+{
+	bool keep_body;
+
+	if (++f->redirects > f->target->max_redirects) {
+		f->redirects--;
+		facts_answer(f);
+		fail(f, PROBED_REASON_PROTOCOL, "%s: more than %lld redirects", f->host,
+		     (long long)f->target->max_redirects);
+		return false;
+	}
+	char *url = strdup(location);
+	if (!url) {
+		fail(f, PROBED_REASON_OVERLOADED, "out of memory");
+		return false;
+	}
+	free(f->url);
+	f->url = url;
+	f->method = url_redirect_method(status, f->method, &keep_body);
+	if (!keep_body) {
+		f->body = NULL;
+		f->body_len = 0;
+	}
+	hop_begin(f);
+	return true;
+}
+
+static void answered(struct fetch *f)
+{
+	long status = 0;
+	char *location = NULL;
+
+	facts_hop(f);
+	curl_easy_getinfo(f->easy, CURLINFO_RESPONSE_CODE, &status);
+	curl_easy_getinfo(f->easy, CURLINFO_REDIRECT_URL, &location);
+	if (f->target->follow && location && url_redirects(status)) {
+		redirect(f, location, status);
+		return;
+	}
+	facts_answer(f);
+	finish(f, PROBED_OK, PROBED_REASON_NONE, NULL);
+}
+
+/* A failure that another address may not have. */
+static bool other_address_may_do(const struct fetch *f, CURLcode code)
+{
+	return f->next_addr < f->n_addrs && f->stage <= STAGE_TLS &&
+	       code == CURLE_COULDNT_CONNECT;
+}
+
+void fetch_done(struct fetch *f, CURLcode code)
+{
+	host->attribute(f->probe);
+	if (code == CURLE_OK || (code == CURLE_WRITE_ERROR && f->truncated)) {
+		answered(f);
+		return;
+	}
+	if (other_address_may_do(f, code)) {
+		attempt(f);
+		return;
+	}
+	facts_hop(f);
+	facts_answer(f);
+	fail_with(f, code);
+}
+
+static void on_timer(void *arg)
+{
+	struct fetch *f = fetch_of(arg);
+
+	if (f->stage == STAGE_GATE) {
+		int64_t wait = host->gate(f->probe, f->host);
+		if (wait > 0)
+			host->timer_set(f->timer, host->now() + wait);
+		else
+			hop_go(f, f->gate_new_host);
+	} else if (f->mux && f->stage <= STAGE_TLS && f->next_addr < f->n_addrs) {
+		mux_remove(f);
+		attempt(f);
+	}
+}
+
+/* False: the probe is over. */
+static bool timer_at(struct fetch *f, int64_t at_ns)
+{
+	if (!f->timer)
+		f->timer = host->timer_new(on_timer, f);
+	if (!f->timer) {
+		fail(f, PROBED_REASON_OVERLOADED, "out of memory");
+		return false;
+	}
+	host->timer_set(f->timer, at_ns);
+	return true;
+}
+
+/* One request to the next address. */
+static void attempt(struct fetch *f)
+{
+	const struct probed_addr *a = &f->addrs[f->next_addr++];
+	char ip[INET6_ADDRSTRLEN];
+
+	address_text(a, ip, sizeof(ip));
+	snprintf(f->connect_to_text, sizeof(f->connect_to_text), a->family == 4 ? "::%s:" : "::[%s]:", ip);
+	f->os_error = 0;
+	f->fd = -1;
+	f->error[0] = '\0';
+	f->body_bytes = f->hop_header = 0;
+	f->n_headers = 0;
+	f->body_begun = f->discard = f->truncated = false;
+	fetch_stage(f, STAGE_CONNECT);
+	host->fact_string(f->probe, FACT_IP, NULL, ip, strlen(ip));
+	host->fact_integer(f->probe, FACT_FAMILY, NULL, a->family);
+	request_set(f);
+	if (a->family == 6 && a->scope_id)
+		curl_easy_setopt(f->easy, CURLOPT_ADDRESS_SCOPE, (long)a->scope_id);
+	/* a silent address may take its share of the time, so that the others have theirs */
+	unsigned left = f->n_addrs - f->next_addr;
+	int64_t now = host->now(), deadline = host->deadline(f->probe);
+	if (left && !timer_at(f, now + (deadline - now) / (left + 1)))
+		return;
+	struct mux *m = mux_for(f->worker, f->target, f->session);
+	if (!m || mux_add(m, f) < 0)
+		fail(f, PROBED_REASON_OVERLOADED, "out of memory");
+}
+
+static void on_resolved(void *arg, int32_t status, const char *error, uint32_t n, const struct probed_addr *addrs,
+                        uint32_t stride)
+{
+	struct fetch *f = fetch_of(arg);
+	f->lookup = NULL;
+	f->n_addrs = f->next_addr = 0;
+	if (status || !n) {
+		fail(f, PROBED_REASON_RESOLVE, "%s: %s", f->host, error ? error : "no address");
+		return;
+	}
+	for (uint32_t i = 0; i < n && i < HTTP_ADDRS; i++)
+		f->addrs[f->n_addrs++] = *PROBED_AT(struct probed_addr, addrs, stride, i);
+	attempt(f);
+}
+
+/* Host, scheme and whether the URL is the first one's origin. NULL, or what is wrong. */
+static const char *url_take(struct fetch *f, bool *new_host)
+{
+	static const char malformed[] = "expected http://HOST/... or https://HOST/...";
+	CURLU *u = curl_url(), *origin = curl_url();
+	char *parts[6] = { 0 };
+	const char *wrong = NULL;
+
+	if (!u || !origin || curl_url_set(u, CURLUPART_URL, f->url, 0) || curl_url_set(origin, CURLUPART_URL, f->origin, 0) ||
+	    curl_url_get(u, CURLUPART_SCHEME, &parts[0], 0) || curl_url_get(u, CURLUPART_HOST, &parts[1], 0) ||
+	    curl_url_get(u, CURLUPART_PORT, &parts[2], CURLU_DEFAULT_PORT) ||
+	    curl_url_get(origin, CURLUPART_SCHEME, &parts[3], 0) || curl_url_get(origin, CURLUPART_HOST, &parts[4], 0) ||
+	    curl_url_get(origin, CURLUPART_PORT, &parts[5], CURLU_DEFAULT_PORT)) {
+		wrong = malformed;
+	} else if (strcmp(parts[0], "http") && strcmp(parts[0], "https")) {
+		wrong = malformed;
+	} else {
+		const char *name = parts[1];
+		size_t len = strlen(name);
+		if (*name == '[' && len > 2) {
+			name++;
+			len -= 2;
+		}
+		if (len >= sizeof(f->host)) {
+			wrong = "the host's name is too long";
+		} else {
+			*new_host = strlen(f->host) != len || strncasecmp(f->host, name, len);
+			memcpy(f->host, name, len);
+			f->host[len] = '\0';
+			f->is_https = !strcmp(parts[0], "https");
+			f->foreign = strcmp(parts[0], parts[3]) || strcasecmp(parts[1], parts[4]) ||
+			             strcmp(parts[2], parts[5]);
+		}
+	}
+	for (int i = 0; i < 6; i++)
+		curl_free(parts[i]);
+	curl_url_cleanup(u);
+	curl_url_cleanup(origin);
+	return wrong;
+}
+
+static void hop_go(struct fetch *f, bool new_host)
+{
+	if (!new_host) {
+		f->next_addr = 0;
+		attempt(f);
+		return;
+	}
+	fetch_stage(f, STAGE_RESOLVE);
+	f->lookup = host->resolve(f->host, f->target->args->family, on_resolved, f);
+	if (!f->lookup)
+		fail(f, PROBED_REASON_OVERLOADED, "out of memory");
+}
+
+static void hop_begin(struct fetch *f)
+{
+	bool new_host = true;
+	const char *wrong = url_take(f, &new_host);
+
+	f->hop_began_ns = host->now();
+	if (wrong) {
+		fail(f, f->redirects ? PROBED_REASON_PROTOCOL : PROBED_REASON_INTERNAL, "%s %s: %s",
+		     f->redirects ? "redirected to" : "url", f->url, wrong);
+		return;
+	}
+	int64_t wait = f->redirects ? host->gate(f->probe, f->host) : 0;
+	if (wait <= 0) {
+		hop_go(f, new_host);
+		return;
+	}
+	fetch_stage(f, STAGE_GATE);
+	f->gate_new_host = new_host;
+	timer_at(f, host->now() + wait);
+}
+
+/* --- the driver's slots --------------------------------------------------------------------------- */
+
+void fetch_start(void *worker, void *target, void *session, struct probed_probe *probe, void *mem)
+{
+	struct worker *w = worker;
+	struct fetch *f = mem;
+
+	f->magic = FETCH_MAGIC;
+	f->worker = w;
+	f->target = target;
+	f->session = session;
+	f->probe = probe;
+	f->easy = w->n_spare ? w->spare[--w->n_spare] : curl_easy_init();
+	f->fd = -1;
+	f->stage = STAGE_RESOLVE;
+	host->phase(probe, PROBED_PHASE_RESOLVE);
+	if (!f->easy) {
+		fail(f, PROBED_REASON_OVERLOADED, "out of memory");
+		return;
+	}
+	const char *wrong = request_render(f);
+	if (wrong)
+		fail(f, PROBED_REASON_INTERNAL, "%s", wrong);
+	else
+		hop_begin(f);
+}
+
+void fetch_cancel(void *worker, struct probed_probe *probe, void *mem)
+{
+	struct fetch *f = mem;
+	(void)worker, (void)probe;
+	release(f);
+	f->magic = 0;
+}
