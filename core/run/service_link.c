@@ -360,13 +360,22 @@ static void link_free(struct service_link *l)
 	free(l);
 }
 
-void services_apply(struct core *core, const struct part *parts, size_t n)
+static bool among(const char *const *paths, size_t n, const char *path)
+{
+	for (size_t i = 0; i < n; i++)
+		if (!strcmp(paths[i], path))
+			return true;
+	return false;
+}
+
+void services_apply(struct core *core, const struct part *parts, size_t n, const char *const *changed, size_t n_changed)
 {
 	struct service_link **now = xcalloc(n, sizeof *now);
 	for (size_t i = 0; i < core->n_services; i++)
 		core->services[i]->keep = false;
 	for (size_t i = 0; i < n; i++) {
-		for (size_t k = 0; k < core->n_services && !now[i]; k++)
+		bool replaced = among(changed, n_changed, parts[i].table->plugin->path);
+		for (size_t k = 0; k < core->n_services && !now[i] && !replaced; k++)
 			if (!strcmp(core->services[k]->part.name, parts[i].name) && core->services[k]->part.digest == parts[i].digest)
 				now[i] = core->services[k];
 		if (now[i])

@@ -46,7 +46,7 @@ struct probed_core {
 	 *   "ready"   one line; PROBED_REPLY_OK once every child is up and a configuration is in force
 	 *   "status"  JSON: version, uptime, children, targets by outcome */
 	void (*query)(uint64_t tag, const char *topic, const char *args);
-	/* Streams: "results" (JSON lines as the jsonl sink writes them). */
+	/* Streams: "results" (JSON: id time target sub driver outcome reason latency_ms message). */
 	void (*subscribe)(const char *stream);
 	/* Commands: "reload". */
 	void (*command)(uint64_t tag, const char *name, const char *args);
