@@ -23,6 +23,7 @@ size_t arena_bytes(const struct model_arena *a);
 struct kvs {
 	struct kv *list;
 	size_t n, cap;
+	bool hurt; /* some of the section's were refused already */
 };
 
 struct checked; /* expectations and templates that were compiled once */
