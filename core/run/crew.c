@@ -96,13 +96,26 @@ static bool has_path(const char *const *paths, size_t n, const char *path)
 	return false;
 }
 
+/* Does a driver come from another file now than the one that the pool's workers have loaded? */
+static bool moved(const struct pool *p, const struct model *m)
+{
+	for (uint32_t i = 0; p->registry && i < m->registry->n_drivers; i++) {
+		const struct driver_table *now = m->registry->drivers[i], *before = registry_driver(p->registry, now->name);
+		if (before && strcmp(before->plugin->path, now->plugin->path) != 0 &&
+		    has_path(p->plugins, p->n_plugins, before->plugin->path))
+			return true;
+	}
+	return false;
+}
+
 /* Gives the pool its plugins; workers learn of new ones, and are replaced where one they have has changed. */
-static void pool_set_plugins(struct pool *p, const struct model *m, const char **paths, uint32_t n,
+static void pool_set_plugins(struct pool *p, const struct model *m, const char **paths, uint32_t n, bool raw,
                              const char *const *changed, size_t n_changed)
 {
-	bool recycle = false;
+	bool recycle = p->raw != raw || moved(p, m);
 	for (uint32_t i = 0; i < p->n_plugins; i++)
 		recycle |= has_path(changed, n_changed, p->plugins[i]);
+	p->raw = raw;
 	for (unsigned k = 0; k < p->n_seats; k++) {
 		struct worker *w = p->seats[k]->worker;
 		if (!w)
@@ -122,6 +135,19 @@ static void pool_set_plugins(struct pool *p, const struct model *m, const char *
 	p->registry = registry_ref(m->registry);
 	if (old)
 		registry_unref(old);
+}
+
+/* Does any driver of this pool that targets use need raw sockets? */
+static bool pool_wants_raw(const struct model *m, const bool *used, const char *pool)
+{
+	const struct registry *r = m->registry;
+	bool raw = false;
+	for (uint32_t i = 0; i < r->n_drivers; i++) {
+		char name[128];
+		pool_name(m, r->drivers[i], name, sizeof name);
+		raw |= used[i] && !strcmp(name, pool) && !strcmp(r->drivers[i]->needs, "raw");
+	}
+	return raw;
 }
 
 /* The paths of all plugins whose drivers the model's targets use in this pool. */
@@ -154,7 +180,7 @@ void crew_apply(struct crew *crew, const struct model *m, const char *const *cha
 	for (struct pool *p = crew->pools; p; p = p->next) {
 		uint32_t n;
 		const char **paths = paths_of_pool(m, used, p->name, &n);
-		pool_set_plugins(p, m, paths, n, changed, n_changed);
+		pool_set_plugins(p, m, paths, n, n ? pool_wants_raw(m, used, p->name) : p->raw, changed, n_changed);
 		pool_resize(p, n ? seats_wanted(m, p->name) : 0);
 		for (unsigned k = 0; k < p->n_seats; k++)
 			if (!p->seats[k]->closed && !p->seats[k]->worker && !wheel_running(&p->seats[k]->restart))
@@ -195,7 +221,7 @@ struct seat *crew_seat(struct crew *crew, const struct target *target)
 
 /* --- seats ------------------------------------------------------------------------------------ */
 
-void seat_wait(struct seat *seat, struct flight *f)
+static void seat_wait(struct seat *seat, struct flight *f)
 {
 	if (seat->closed || seat->n_waiting >= WAITING_MAX) {
 		flight_unknown(seat->pool->crew->core, f, PROBED_REASON_OVERLOADED, "too many probes wait for a worker");
@@ -267,6 +293,14 @@ void crew_dispatch(struct crew *crew, struct flight *f)
 		seat_wait(seat, f);
 	else if (!worker_dispatch(seat->worker, f))
 		flight_unknown(crew->core, f, PROBED_REASON_OVERLOADED, "too many probes are under way in the worker");
+}
+
+void crew_log_level(struct crew *crew)
+{
+	for (struct pool *p = crew->pools; p; p = p->next)
+		for (unsigned i = 0; i < p->n_seats; i++)
+			if (p->seats[i]->worker)
+				child_send_log_level(p->seats[i]->worker->child);
 }
 
 void crew_release(struct crew *crew, struct flight *f)

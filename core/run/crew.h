@@ -16,6 +16,8 @@ void crew_free(struct crew *crew);
 void crew_apply(struct crew *crew, const struct model *model, const char *const *changed_plugins, size_t n_changed);
 
 /* After all subjects have their homes: what waited at seats that were closed goes there. */
+/* The log's level or form has changed: workers are told. */
+void crew_log_level(struct crew *crew);
 void crew_settle(struct crew *crew);
 
 /* The seat that a target belongs in. */

@@ -12,6 +12,7 @@ struct pool {
 	char *name; /* "net", "raw", or "plugin:NAME" */
 	struct seat **seats;
 	unsigned n_seats;
+	bool raw; /* its workers keep CAP_NET_RAW */
 	const char **plugins; /* paths that its workers load; strings of `registry` */
 	uint32_t n_plugins;
 	struct registry *registry;
@@ -88,7 +89,6 @@ void worker_watch(struct worker *w, int64_t now_ns);
 /* --- crew.c ----------------------------------------------------------------------------------- */
 /* The worker of a seat has ended: its flights that may run again wait at the seat. */
 void seat_lost_worker(struct seat *seat, bool was_ready);
-void seat_wait(struct seat *seat, struct flight *f);
 void seat_send_waiting(struct seat *seat);
 void crew_worker_gone(struct crew *crew, struct worker *w);
 

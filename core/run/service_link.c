@@ -22,13 +22,17 @@
 #define OUT_MAX (2u << 20)
 #define PIECE_BYTES (64u << 10) /* rendered between two turns of the loop */
 #define PAGES_MAX 8             /* pages under way in one service */
+#define LIVED_NS (10 * NS_PER_S) /* one that lived so long starts again soon */
+#define DRAIN_LIMIT_NS (2 * NS_PER_S)
 #define FULL_WAIT_NS (5 * NS_PER_MS)
 
 /* A /metrics page that is being rendered for one query. */
 struct page_query {
 	struct page_query *next;
 	uint64_t tag;
-	struct metrics_page *page;
+	struct metrics_page *page; /* NULL: rendered to its end, what is unsent is in `rest` */
+	struct buf rest;
+	size_t rest_at;
 };
 
 struct service_link {
@@ -37,9 +41,10 @@ struct service_link {
 	struct part_copy part;
 	bool ready, wants_results, keep, failed;
 	uint64_t lost; /* messages of the stream since the last one that left */
-	unsigned failures;
+	int64_t started_ns;
+	unsigned failures; /* ends in a row, each soon after its start */
 	uint64_t restarts;
-	struct wheel_timer restart;
+	struct wheel_timer restart, limit;
 	struct page_query *pages;
 	struct loop_later render;
 	struct wheel_timer render_when_read;
@@ -74,17 +79,30 @@ static void reply_text(struct service_link *l, uint64_t tag, uint32_t status, co
 	reply(l, tag, status, true, text, strlen(text));
 }
 
+static void page_free(struct page_query *q)
+{
+	metrics_page_free(q->page);
+	buf_free(&q->rest);
+	free(q);
+}
+
 static void page_step(struct service_link *l, struct page_query *q, size_t bytes)
 {
 	CLEANUP_BUF struct buf piece = { 0 };
-	bool more = metrics_page_step(q->page, &piece, bytes);
-	if (!more) {
-		LL_DELETE(l->pages, q);
-		metrics_page_free(q->page);
+	bool more;
+	if (q->page) {
+		more = metrics_page_step(q->page, &piece, bytes);
+	} else {
+		size_t left = q->rest.len - q->rest_at;
+		more = left > bytes;
+		buf_put(&piece, q->rest.data + q->rest_at, more ? bytes : left);
+		q->rest_at += piece.len;
 	}
 	reply(l, q->tag, PROBED_REPLY_OK, !more, piece.data, piece.len);
-	if (!more)
-		free(q);
+	if (!more) {
+		LL_DELETE(l->pages, q);
+		page_free(q);
+	}
 }
 
 /* One piece of each page a turn, while the service reads. */
@@ -115,19 +133,23 @@ static void stop_rendering(struct service_link *l)
 
 void services_finish_pages(struct core *core)
 {
+	struct page_query *q;
 	for (size_t i = 0; i < core->n_services; i++)
-		while (core->services[i]->pages)
-			page_step(core->services[i], core->services[i]->pages, PIECE_BYTES);
+		LL_FOREACH(core->services[i]->pages, q)
+		{
+			if (!q->page)
+				continue;
+			metrics_page_step(q->page, &q->rest, SIZE_MAX);
+			metrics_page_free(q->page);
+			q->page = NULL;
+		}
 }
 
 static void drop_pages(struct service_link *l)
 {
 	struct page_query *q, *next;
 	LL_FOREACH_SAFE(l->pages, q, next)
-	{
-		metrics_page_free(q->page);
-		free(q);
-	}
+		page_free(q);
 	l->pages = NULL;
 }
 
@@ -263,6 +285,17 @@ static int on_frame(void *owner, uint16_t type, struct cursor *c)
 	}
 }
 
+static void maybe_ended(struct core *core)
+{
+	void (*done)(struct core *) = core->services_ended;
+	for (size_t i = 0; i < core->n_services; i++)
+		if (core->services[i]->child)
+			return;
+	core->services_ended = NULL;
+	if (done)
+		done(core);
+}
+
 static void on_gone(void *owner, int status, const char *why)
 {
 	struct service_link *l = owner;
@@ -273,12 +306,13 @@ static void on_gone(void *owner, int status, const char *why)
 	drop_pages(l);
 	child_free(l->child);
 	l->child = NULL;
-	l->failures = l->ready && !l->failed ? 0 : l->failures + 1;
+	l->failures = clock_now_ns() - l->started_ns < LIVED_NS ? l->failures + 1 : 0;
 	l->ready = l->wants_results = l->failed = false;
 	l->restarts++;
-	int64_t delay = (INT64_C(100) << (l->failures < 8 ? l->failures : 8)) * NS_PER_MS;
+	int64_t delay = (INT64_C(50) << (l->failures < 9 ? l->failures : 9)) * NS_PER_MS;
 	if (!l->core->draining)
 		loop_timer_set(l->core->loop, &l->restart, clock_now_ns() + delay);
+	maybe_ended(l->core);
 }
 
 static const struct child_events events = { .frame = on_frame, .gone = on_gone };
@@ -293,6 +327,7 @@ static void start(struct service_link *l)
 		loop_timer_set(core->loop, &l->restart, clock_now_ns() + 5 * NS_PER_S);
 		return;
 	}
+	l->started_ns = clock_now_ns();
 	CLEANUP_FREE char *who = xasprintf("service %s", l->part.name);
 	const char *path = table->plugin->path;
 	struct wire_hello hello = { .epoch = core->epoch,
@@ -315,9 +350,17 @@ static void on_restart(struct wheel_timer *t)
 		start(l);
 }
 
+static void on_limit(struct wheel_timer *t)
+{
+	struct service_link *l = (struct service_link *)((char *)t - offsetof(struct service_link, limit));
+	if (l->child)
+		child_kill(l->child, "did not end in time");
+}
+
 static void link_free(struct service_link *l)
 {
 	loop_timer_stop(l->core->loop, &l->restart);
+	loop_timer_stop(l->core->loop, &l->limit);
 	stop_rendering(l);
 	drop_pages(l);
 	child_free(l->child);
@@ -348,6 +391,7 @@ void services_apply(struct core *core, const struct part *parts, size_t n)
 		l->core = core;
 		part_copy_init(&l->part, &parts[i]);
 		l->restart.fn = on_restart;
+		l->limit.fn = on_limit;
 		l->render.fn = on_render;
 		l->render_when_read.fn = on_render_again;
 		start(l);
@@ -355,6 +399,29 @@ void services_apply(struct core *core, const struct part *parts, size_t n)
 	free(core->services);
 	core->services = now;
 	core->n_services = n;
+}
+
+void services_drain(struct core *core, void (*done)(struct core *core))
+{
+	core->services_ended = done;
+	for (size_t i = 0; i < core->n_services; i++) {
+		struct service_link *l = core->services[i];
+		loop_timer_stop(core->loop, &l->restart);
+		if (!l->child)
+			continue;
+		stop_rendering(l);
+		begin(l, WIRE_DRAIN);
+		end(l);
+		loop_timer_set(core->loop, &l->limit, clock_now_ns() + DRAIN_LIMIT_NS);
+	}
+	maybe_ended(core);
+}
+
+void services_log_level(struct core *core)
+{
+	for (size_t i = 0; i < core->n_services; i++)
+		if (core->services[i]->child)
+			child_send_log_level(core->services[i]->child);
 }
 
 void services_free(struct core *core)
