@@ -141,15 +141,15 @@ def address(i):
 
 def rows(driver, n, ports):
     if driver == "http":
-        return ["name,url"] + ["http-%05d,http://%s:%d/" % (i, address(i), ports["http"]) for i in range(n)]
+        return ["id,url"] + ["http-%05d,http://%s:%d/" % (i, address(i), ports["http"]) for i in range(n)]
     if driver == "dns":
-        return ["name,name_"] + ["dns-%05d,h%05d.%s" % (i, i, ZONE) for i in range(n)]
-    return ["name,host"] + ["%s-%05d,%s" % (driver, i, address(i)) for i in range(n)]
+        return ["id,name"] + ["dns-%05d,h%05d.%s" % (i, i, ZONE) for i in range(n)]
+    return ["id,host"] + ["%s-%05d,%s" % (driver, i, address(i)) for i in range(n)]
 
 
 TEMPLATES = {
     "http": "expect.answers = status == 200\n",
-    "dns": "server = 127.0.0.1:%(dns)d\nname = ${row.name_}\nexpect.known = answer.count == 1\n",
+    "dns": "server = 127.0.0.1:%(dns)d\nexpect.known = answer.count == 1\n",
     "tcp": "port = %(http)d\n",
     "icmp": "",
 }
@@ -165,7 +165,7 @@ def configure(args, tmp, ports, sink):
         n = args.targets // len(args.drivers) + (i < args.targets % len(args.drivers))
         with open("%s/%s.csv" % (tmp, driver), "w") as f:
             f.write("\n".join(rows(driver, n, ports)) + "\n")
-        text += "[target %s]\ndriver = %s\ntargets_from = %s/%s.csv\nkey_column = name\n" % (driver, driver, tmp, driver)
+        text += "[target %s]\ndriver = %s\ntargets_from = %s/%s.csv\nkey_column = id\n" % (driver, driver, tmp, driver)
         text += TEMPLATES[driver] % ports
     with open(tmp + "/probed.ini", "w") as f:
         f.write(text)
