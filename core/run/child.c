@@ -168,6 +168,12 @@ void child_kill(struct child *c, const char *why)
 	kill(c->pid, SIGKILL);
 }
 
+void child_hand_over(struct child *c, const struct child_events *events, void *owner)
+{
+	c->events = events;
+	c->owner = owner;
+}
+
 bool child_killed_by_us(const struct child *c)
 {
 	return c->killed;

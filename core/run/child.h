@@ -28,6 +28,8 @@ struct child *child_start(struct loop *loop, const char *role, int page_fd, size
                           const struct child_events *events, void *owner);
 /* Kills the process if it still runs, and reaps it. No further callback. */
 void child_free(struct child *c);
+/* From now on somebody else is told. */
+void child_hand_over(struct child *c, const struct child_events *events, void *owner);
 /* SIGKILL; gone() follows. `why` is what gone() then says. */
 void child_kill(struct child *c, const char *why);
 bool child_killed_by_us(const struct child *c);

@@ -144,7 +144,7 @@ struct core {
 	struct result scratch;
 	bool ready, draining;
 	bool scheduling; /* probes are due: false until all processes are up, or START_LIMIT has passed */
-	int signals_seen; /* of those that end us */
+	int64_t signalled_ns; /* when the first signal came that ends us; 0: none yet */
 	int exit_status;
 	struct wheel_timer tick, drain_limit, stop_at;
 	ev_signal on_term, on_int, on_hup;
@@ -174,8 +174,11 @@ void flight_unknown(struct core *core, struct flight *f, uint32_t reason, const 
 /* --- health.c --------------------------------------------------------------------------------- */
 struct health *health_new(void);
 void health_free(struct health *h);
-/* A strike against a driver; true where that brings it into quarantine. */
-bool health_strike(struct core *core, const char *driver, const char *what);
+/* A strike against a driver. From the first one on its targets live in workers of their own, so that others don't
+ * suffer with them; too many bring it into quarantine. */
+void health_strike(struct core *core, const char *driver, const char *what);
+/* Has it a strike since the last pardon? */
+bool health_suspect(const struct core *core, const char *driver);
 /* Why it is in quarantine, NULL: it is not. */
 const char *health_quarantined(const struct core *core, const char *driver);
 void health_pardon_all(struct core *core);
@@ -188,6 +191,8 @@ struct recorder_link *recorder_link_new(struct core *core);
 void recorder_link_free(struct recorder_link *r);
 /* Opens, closes and changes sinks to what the model says. */
 void recorder_link_apply(struct recorder_link *r, const struct part *sinks, size_t n, bool reopen);
+/* Before it: the model's plugins, of which the files at `changed` are others than before. */
+void recorder_link_plugins(struct recorder_link *r, const char *const *changed, size_t n);
 void recorder_link_record(struct recorder_link *r, const struct flight *f, const struct result *result);
 /* Flushes and ends the child; done() follows, at once where there is none. */
 void recorder_link_drain(struct recorder_link *r, void (*done)(struct core *core));
@@ -196,7 +201,8 @@ uint64_t recorder_link_restarts(const struct recorder_link *r);
 void recorder_link_each(const struct recorder_link *r, void (*fn)(void *ctx, const struct wire_sink_status *s), void *ctx);
 
 /* --- service_link.c --------------------------------------------------------------------------- */
-void services_apply(struct core *core, const struct part *parts, size_t n);
+/* Those whose configuration or plugin (a path in `changed`) is another than before are started anew. */
+void services_apply(struct core *core, const struct part *parts, size_t n, const char *const *changed, size_t n_changed);
 void services_free(struct core *core);
 bool services_ready(const struct core *core);
 /* Answers what is half answered, before rows move. */

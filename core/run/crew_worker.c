@@ -347,7 +347,7 @@ bool worker_start(struct seat *seat)
 	snprintf(w->who, sizeof w->who, "worker %s.%u", p->name, seat->index);
 	w->page = new_page(&fd);
 	if (w->page)
-		w->child = child_start(core->loop, strncmp(p->name, "raw", 3) ? "worker" : "worker-raw", fd, OUT_MAX, &events, w);
+		w->child = child_start(core->loop, p->raw ? "worker-raw" : "worker", fd, OUT_MAX, &events, w);
 	if (!w->child) {
 		log_error("worker can't be started", "worker", w->who, "why", strerror(errno), NULL);
 		seat_lost_worker(seat, false);

@@ -6,6 +6,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "run/core.h"
+#include "run/crew.h"
 
 #define STRIKES_KEPT 64
 
@@ -56,7 +57,13 @@ static int recent(const struct record *r, int64_t since_ns)
 	return n;
 }
 
-bool health_strike(struct core *core, const char *driver, const char *what)
+bool health_suspect(const struct core *core, const char *driver)
+{
+	const struct record *r = core->health->by_driver ? find(core->health, driver) : NULL;
+	return r && r->n;
+}
+
+void health_strike(struct core *core, const char *driver, const char *what)
 {
 	struct health *h = core->health;
 	const struct settings *set = &core->model->settings;
@@ -72,15 +79,16 @@ bool health_strike(struct core *core, const char *driver, const char *what)
 	r->total++;
 	int n = recent(r, now - set->quarantine_within_ns);
 	log_warn("driver misbehaved", "driver", driver, "what", what, "strike", log_int(n), "of", log_int(limit), NULL);
+	if (r->n == 1)
+		crew_isolate(core->crew, driver);
 	if (r->quarantine || limit <= 0 || n < limit)
-		return false;
+		return;
 	r->quarantine = xasprintf("driver %s is in quarantine after %d strikes, the last: %s; mend or replace its plugin, "
 	                          "then reload",
 	                          driver, n, what);
 	h->quarantines++;
 	log_error("driver quarantined", "driver", driver, "strikes", log_int(n), "last", what, "do",
 	          "mend or replace its plugin, then reload", NULL);
-	return true;
 }
 
 const char *health_quarantined(const struct core *core, const char *driver)

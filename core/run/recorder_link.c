@@ -26,8 +26,11 @@ struct sink_view {
 struct recorder_link {
 	struct core *core;
 	struct child *child;
+	struct child *old; /* finishing what it has, while `child` has taken over with changed plugins */
 	bool ready, ending, drained;
 	struct sink_view *sinks;
+	char **plugins; /* paths that the child has loaded */
+	uint32_t n_plugins, cap_plugins;
 	unsigned failures;
 	uint64_t restarts;
 	struct wheel_timer restart, limit;
@@ -193,28 +196,95 @@ static void on_gone(void *owner, int status, const char *why)
 
 static const struct child_events events = { .frame = on_frame, .gone = on_gone };
 
+/* --- its plugins ------------------------------------------------------------------------------ */
+
+static bool has_plugin(const struct recorder_link *r, const char *path)
+{
+	for (uint32_t i = 0; i < r->n_plugins; i++)
+		if (!strcmp(r->plugins[i], path))
+			return true;
+	return false;
+}
+
+static void forget_plugins(struct recorder_link *r)
+{
+	for (uint32_t i = 0; i < r->n_plugins; i++)
+		free(r->plugins[i]);
+	r->n_plugins = 0;
+}
+
+/* All loaded plugins: sinks for themselves, drivers for the names and units of their facts. */
+static void learn_plugins(struct recorder_link *r, bool tell)
+{
+	const struct registry *reg = r->core->model->registry;
+	for (uint32_t i = 0; i < reg->n_plugins; i++) {
+		const struct plugin_table *t = reg->plugins[i];
+		if (t->state != PLUGIN_LOADED || has_plugin(r, t->path))
+			continue;
+		xgrow(r->plugins, r->n_plugins, r->cap_plugins);
+		r->plugins[r->n_plugins++] = xstrdup(t->path);
+		if (tell) {
+			buf_str(begin(r, WIRE_PLUGIN), t->path);
+			end(r);
+		}
+	}
+}
+
+static int ignore_frame(void *owner, uint16_t type, struct cursor *c)
+{
+	(void)owner, (void)type, (void)c;
+	return 0;
+}
+
+static void on_old_gone(void *owner, int status, const char *why)
+{
+	struct recorder_link *r = owner;
+	(void)status, (void)why;
+	child_free(r->old);
+	r->old = NULL;
+}
+
+static const struct child_events old_events = { .frame = ignore_frame, .gone = on_old_gone };
+
+void recorder_link_plugins(struct recorder_link *r, const char *const *changed, size_t n)
+{
+	bool replace = false;
+	for (size_t i = 0; i < n; i++)
+		replace |= has_plugin(r, changed[i]);
+	if (!r->child) {
+		return;
+	} else if (replace) {
+		child_free(r->old);
+		r->old = r->child;
+		child_hand_over(r->old, &old_events, r);
+		begin(r, WIRE_DRAIN);
+		end(r);
+		start(r);
+	} else {
+		learn_plugins(r, true);
+	}
+}
+
 static void start(struct recorder_link *r)
 {
 	struct core *core = r->core;
-	const struct registry *reg = core->model->registry;
+	r->ready = false;
 	r->child = child_start(core->loop, "recorder", -1, OUT_MAX, &events, r);
 	if (!r->child) {
 		log_error("recorder can't be started", "why", strerror(errno), NULL);
 		loop_timer_set(core->loop, &r->restart, clock_now_ns() + NS_PER_S);
 		return;
 	}
-	const char **paths = xcalloc(reg->n_plugins, sizeof *paths);
+	forget_plugins(r);
+	learn_plugins(r, false);
 	struct wire_hello m = { .epoch = core->epoch,
 		                .who = "recorder",
 		                .log_level = (uint8_t)log_level_now(),
 		                .log_json = log_is_json(),
-		                .plugins = paths };
-	for (uint32_t i = 0; i < reg->n_plugins; i++)
-		if (reg->plugins[i]->state == PLUGIN_LOADED)
-			paths[m.n_plugins++] = reg->plugins[i]->path;
+		                .n_plugins = r->n_plugins,
+		                .plugins = (const char **)r->plugins };
 	wire_put_hello(begin(r, WIRE_HELLO), &m);
 	end(r);
-	free(paths);
 	struct sink_view *s;
 	LL_FOREACH(r->sinks, s)
 		send_open(r, s);
@@ -273,6 +343,9 @@ void recorder_link_free(struct recorder_link *r)
 	loop_timer_stop(r->core->loop, &r->limit);
 	loop_later_cancel(r->core->loop, &r->tell_done);
 	child_free(r->child);
+	child_free(r->old);
+	forget_plugins(r);
+	free(r->plugins);
 	LL_FOREACH_SAFE(r->sinks, s, next)
 		sink_free(s);
 	free(r);

@@ -179,6 +179,7 @@ static const char *address_text(const struct probed_addr *a, char *out, size_t s
 static void fail_with(struct fetch *f, CURLcode code)
 {
 	char why[320], ip[INET6_ADDRSTRLEN];
+	const char *text;
 	long error = 0;
 
 	curl_easy_getinfo(f->easy, CURLINFO_OS_ERRNO, &error);
@@ -191,6 +192,11 @@ static void fail_with(struct fetch *f, CURLcode code)
 		     os ? strerror((int)os) : *f->error ? f->error : curl_easy_strerror(code));
 	} else if (reason == PROBED_REASON_TLS && f->peer.judged && f->peer.verify && f->peer.verdict != X509_V_OK) {
 		fail(f, reason, "%s: %s", f->host, certs_error(&f->peer, why, sizeof(why)));
+	} else if (reason == PROBED_REASON_TLS && (text = strstr(f->error, "routines:"))) {
+		/* "OpenSSL/3.0.22: error:0A00010B:SSL routines::wrong version number" is for nobody */
+		text = strrchr(text, ':') + 1;
+		fail(f, reason, "%s: TLS failed: %s%s", f->host, text,
+		     strstr(text, "wrong version") ? " (does the server speak TLS on this port?)" : "");
 	} else if (f->too_long) {
 		fail(f, PROBED_REASON_PROTOCOL, "%s: more than 256 KiB, or 1000, headers", f->host);
 	} else if (code == CURLE_GOT_NOTHING) {
@@ -352,9 +358,9 @@ static const char *url_take(struct fetch *f, bool *new_host)
 	const char *wrong = NULL;
 
 	if (!u || !origin || curl_url_set(u, CURLUPART_URL, f->url, 0) || curl_url_set(origin, CURLUPART_URL, f->origin, 0) ||
-	    curl_url_get(u, CURLUPART_SCHEME, &parts[0], 0) || curl_url_get(u, CURLUPART_HOST, &parts[1], 0) ||
+	    curl_url_get(u, CURLUPART_SCHEME, &parts[0], 0) || curl_url_get(u, CURLUPART_HOST, &parts[1], CURLU_PUNYCODE) ||
 	    curl_url_get(u, CURLUPART_PORT, &parts[2], CURLU_DEFAULT_PORT) ||
-	    curl_url_get(origin, CURLUPART_SCHEME, &parts[3], 0) || curl_url_get(origin, CURLUPART_HOST, &parts[4], 0) ||
+	    curl_url_get(origin, CURLUPART_SCHEME, &parts[3], 0) || curl_url_get(origin, CURLUPART_HOST, &parts[4], CURLU_PUNYCODE) ||
 	    curl_url_get(origin, CURLUPART_PORT, &parts[5], CURLU_DEFAULT_PORT)) {
 		wrong = malformed;
 	} else if (strcmp(parts[0], "http") && strcmp(parts[0], "https")) {
