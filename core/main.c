@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/capability.h>
+#include <sys/prctl.h>
 
 #include <probed/plugin.h>
 
@@ -36,8 +37,17 @@ static void drop_raw(void)
 	cap_free(caps);
 }
 
+/* Children are exec'd from /proc/self/exe, which top and ps would call "exe". */
+static void take_name(const char *role)
+{
+	char name[16];
+	snprintf(name, sizeof name, "probed-%s", role);
+	prctl(PR_SET_NAME, name);
+}
+
 static int child_main(const char *role)
 {
+	take_name(role);
 	bool raw = !strcmp(role, "worker-raw");
 	if (!raw)
 		drop_raw();
