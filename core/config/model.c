@@ -180,7 +180,7 @@ static void sort_targets(struct builder *b)
 	}
 }
 
-struct model *model_build(const struct config *c, struct registry *registry, struct errs *errs)
+struct model *model_build_well(const struct config *c, struct registry *registry, struct errs *errs)
 {
 	CHECK_MAGIC(c, CONFIG_MAGIC);
 	struct model *m = xnew(struct model);
@@ -200,6 +200,12 @@ struct model *model_build(const struct config *c, struct registry *registry, str
 	free(b.driver_defaults);
 	free(b.defaults.list);
 	checked_free(b.checked);
+	return m;
+}
+
+struct model *model_build(const struct config *c, struct registry *registry, struct errs *errs)
+{
+	struct model *m = model_build_well(c, registry, errs);
 	if (!errs->errors)
 		return m;
 	model_unref(m);
