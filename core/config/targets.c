@@ -95,9 +95,9 @@ static bool take_core(struct builder *b, struct parted *p, const struct kv *kv, 
 		p->t.family = v.i == 1 ? 4 : v.i == 2 ? 6 : 0;
 		break;
 	case CORE_JITTER:
-		if (unit_parse_ratio(kv->value, &p->t.jitter) || p->t.jitter > 1) {
+		if (unit_parse_ratio(kv->value, &p->t.jitter) || p->t.jitter > 0.5) {
 			errs_add(b->errs, kv->at, p->title, kv->key,
-				 "expected a part of the interval, 0%% to 100%%, such as "
+				 "expected a part of the interval, 0%% to 50%%, such as "
 				 "10%%, not \"%.60s\"",
 				 kv->value);
 			return false;

@@ -215,7 +215,7 @@ static void every_error_has_its_place(void **state)
 		{ TARGET "interval = 10us\n", "a.ini:4: [target t] interval: expected 1 ms to 366 d, not \"10us\"\n" },
 		{ TARGET "timeout = 0\n", "a.ini:4: [target t] timeout: expected 1 ms to 366 d, not \"0\"\n" },
 		{ TARGET "jitter = 120%\n",
-		  "a.ini:4: [target t] jitter: expected a part of the interval, 0% to 100%, such as "
+		  "a.ini:4: [target t] jitter: expected a part of the interval, 0% to 50%, such as "
 		  "10%, not \"120%\"\n" },
 		{ TARGET "family = 5\n", "a.ini:4: [target t] family: expected one of any, 4, 6, not \"5\"\n" },
 		{ TARGET "labels = x\n", "a.ini:4: [target t] labels: write labels.NAME = value\n" },
