@@ -185,6 +185,7 @@ static int about_plugins(const struct cli *cli)
 			errs_print(&errs, stderr);
 			errs_free(&errs);
 			config_free(c);
+			settings_free(&set);
 			return EXIT_CONFIG;
 		}
 		config_free(c);
