@@ -3,10 +3,8 @@
  * conn.c - a tcp probe from its start to its end: resolve, connect to one address after the other, TLS, banner,
  * dialogue. Each step runs as far as it can and then leaves a watch.
  */
-#include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <openssl/err.h>
 #include <stdarg.h>
@@ -16,6 +14,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "common/net.h"
 #include "tcp/tcp.h"
 
 #define MAX_ADDRS 8
@@ -43,7 +42,7 @@ struct conn {
 	unsigned step;
 	unsigned n_addrs, next_addr;
 	struct probed_addr addrs[MAX_ADDRS];
-	char where[80]; /* "[::1]:25" */
+	char where[NET_TEXT]; /* "[::1]:25" */
 	uint64_t in, out;
 	size_t step_in; /* bytes that came during this step */
 	size_t sent;    /* of talk->out */
@@ -125,39 +124,7 @@ __attribute__((format(printf, 3, 4))) static void fail(struct conn *c, uint32_t 
 	va_start(ap, format);
 	vsnprintf(message, sizeof(message), format, ap);
 	va_end(ap);
-	finish(c, reason == PROBED_REASON_OVERLOADED || reason == PROBED_REASON_INTERNAL ? PROBED_UNKNOWN : PROBED_ERROR,
-	       reason, message);
-}
-
-static uint32_t reason_of(int error)
-{
-	switch (error) {
-	case ECONNREFUSED:
-		return PROBED_REASON_REFUSED;
-	case ECONNRESET:
-	case ECONNABORTED:
-	case EPIPE:
-		return PROBED_REASON_RESET;
-	case EHOSTUNREACH:
-	case ENETUNREACH:
-	case EHOSTDOWN:
-	case ENETDOWN:
-	case EADDRNOTAVAIL:
-	case EAFNOSUPPORT:
-	case EINVAL:
-	case ETIMEDOUT:
-		return PROBED_REASON_UNREACHABLE;
-	case EACCES:
-	case EPERM:
-		return PROBED_REASON_PERMISSION;
-	case EMFILE:
-	case ENFILE:
-	case ENOBUFS:
-	case ENOMEM:
-		return PROBED_REASON_OVERLOADED;
-	default:
-		return PROBED_REASON_OTHER;
-	}
+	finish(c, net_outcome(reason), reason, message);
 }
 
 static const char *step_name(const struct conn *c, char *out, size_t size)
@@ -194,7 +161,7 @@ static void stopped_early(struct conn *c, int error)
 		char why[300];
 		fail(c, PROBED_REASON_TLS, "%s: %s at %s", c->where, certs_error(&c->peer, why, sizeof(why)), name);
 	} else if (error)
-		fail(c, reason_of(error), "%s: %s at %s", c->where, strerror(error), name);
+		fail(c, net_reason(error), "%s: %s at %s", c->where, strerror(error), name);
 	else if (!c->in)
 		fail(c, PROBED_REASON_RESET, "%s: the peer closed the connection without a word at %s", c->where, name);
 	else
@@ -545,7 +512,7 @@ static void handshake_run(struct conn *c)
 	unsigned long code = ERR_peek_error();
 	certs_peer_facts(&c->peer, host, c->probe, FACT_TLS_BASE);
 	if (!code && saved)
-		fail(c, reason_of(saved), "%s: %s during the TLS handshake", c->where, strerror(saved));
+		fail(c, net_reason(saved), "%s: %s during the TLS handshake", c->where, strerror(saved));
 	else if (!code || ERR_GET_REASON(code) == SSL_R_UNEXPECTED_EOF_WHILE_READING)
 		fail(c, PROBED_REASON_RESET, "%s: the peer closed the connection during the TLS handshake", c->where);
 	else
@@ -595,44 +562,23 @@ static void connected(struct conn *c)
 		steps_run(c);
 }
 
-static socklen_t address_make(const struct probed_addr *a, uint16_t port, struct sockaddr_storage *ss)
-{
-	memset(ss, 0, sizeof(*ss));
-	if (a->family == 4) {
-		struct sockaddr_in *sin = (struct sockaddr_in *)ss;
-		sin->sin_family = AF_INET;
-		sin->sin_port = htons(port);
-		memcpy(&sin->sin_addr, a->bytes, 4);
-		return sizeof(*sin);
-	}
-	struct sockaddr_in6 *sin6 = (struct sockaddr_in6 *)ss;
-	sin6->sin6_family = AF_INET6;
-	sin6->sin6_port = htons(port);
-	sin6->sin6_scope_id = a->scope_id;
-	memcpy(&sin6->sin6_addr, a->bytes, 16);
-	return sizeof(*sin6);
-}
-
 static void where_facts(struct conn *c, const struct probed_addr *a)
 {
-	char ip[INET6_ADDRSTRLEN];
-	inet_ntop(a->family == 4 ? AF_INET : AF_INET6, a->bytes, ip, sizeof(ip));
-	snprintf(c->where, sizeof(c->where), a->family == 4 ? "%s:%u" : "[%s]:%u", ip, c->target->port);
-	host->fact_string(c->probe, FACT_IP, NULL, ip, strlen(ip));
-	host->fact_integer(c->probe, FACT_FAMILY, NULL, a->family);
+	net_where_text(a, c->target->port, c->where, sizeof(c->where));
+	net_addr_facts(host, c->probe, FACT_IP, FACT_FAMILY, a);
 	host->fact_integer(c->probe, FACT_PORT, NULL, c->target->port);
 }
 
 /* Begins to connect to one address: 0, 1 where it is connected already, or -errno. */
 static int address_try(struct conn *c, const struct probed_addr *a)
 {
-	struct sockaddr_storage ss;
-	socklen_t len = address_make(a, c->target->port, &ss);
+	union net_addr to;
 
-	c->fd = socket(ss.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	net_addr_set(&to, a, c->target->port);
+	c->fd = socket(to.any.sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 	if (c->fd < 0)
 		return -errno;
-	int ret = connect(c->fd, (struct sockaddr *)&ss, len);
+	int ret = connect(c->fd, &to.any, net_addr_len(&to));
 	if (ret < 0 && errno != EINPROGRESS && errno != EINTR)
 		return -errno;
 	c->watch = host->watch_new(c->fd, PROBED_WRITE, on_io, c);
@@ -651,7 +597,7 @@ static void address_next(struct conn *c, uint32_t reason, const char *why)
 		int ret = address_try(c, a);
 		if (ret < 0) {
 			socket_drop(c);
-			reason = reason_of(-ret);
+			reason = net_reason(-ret);
 			why = strerror(-ret);
 			continue;
 		}
@@ -659,11 +605,9 @@ static void address_next(struct conn *c, uint32_t reason, const char *why)
 			connected(c);
 			return;
 		}
-		/* a silent address may take its share of the time, so that the others have theirs */
 		unsigned left = c->n_addrs - c->next_addr;
-		int64_t now = host->now(), deadline = host->deadline(c->probe);
 		if (left)
-			timer_at(c, now + (deadline - now) / (left + 1));
+			timer_at(c, net_share_ends(host, c->probe, left));
 		else if (c->timer)
 			host->timer_set(c->timer, 0);
 		return;
@@ -683,7 +627,7 @@ static void on_io(void *arg, int32_t fd, uint32_t events)
 		if (getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &len) < 0)
 			error = errno;
 		if (error)
-			address_next(c, reason_of(error), strerror(error));
+			address_next(c, net_reason(error), strerror(error));
 		else
 			connected(c);
 		return;
@@ -707,8 +651,7 @@ static void on_resolved(void *arg, int32_t status, const char *error, uint32_t n
 		fail(c, PROBED_REASON_RESOLVE, "%s: %s", c->target->host, error ? error : "no address");
 		return;
 	}
-	for (uint32_t i = 0; i < n && i < MAX_ADDRS; i++)
-		c->addrs[c->n_addrs++] = *PROBED_AT(struct probed_addr, addrs, stride, i);
+	c->n_addrs = net_addrs_keep(c->addrs, MAX_ADDRS, addrs, n, stride);
 	c->state = CONNECTING;
 	host->phase(c->probe, PROBED_PHASE_CONNECT);
 	address_next(c, PROBED_REASON_OTHER, "");
