@@ -72,9 +72,20 @@ static void refuse(struct verify *v, uint32_t id, const char *why)
 {
 	size_t k = id - v->n_asked; /* of a part */
 	bool is_target = id < v->n_asked;
-	const char *kind = is_target ? "target" : k < v->n_sinks ? "sink" : "service";
-	CLEANUP_FREE char *section = xasprintf("%s %s", kind, is_target ? v->asked[id]->name : v->parts[k]->name);
-	errs_add(v->errs, is_target ? v->asked[id]->at : v->parts[k]->at, section, NULL, "%s", why);
+	const struct target *t = is_target ? v->asked[id] : NULL;
+	const struct part *p = is_target ? NULL : v->parts[k];
+	const struct kv *options = t ? t->options : p->options;
+	uint32_t n_options = t ? t->n_options : p->n_options;
+	struct place at = t ? t->at : p->at;
+	const char *kind = t ? "target" : k < v->n_sinks ? "sink" : "service";
+	CLEANUP_FREE char *section = xasprintf("%s %s", kind, t ? t->name : p->name);
+	/* "KEY: why" is where the key was written */
+	for (uint32_t i = 0; i < n_options; i++) {
+		size_t n = strlen(options[i].key);
+		if (!strncmp(why, options[i].key, n) && why[n] == ':')
+			at = options[i].at;
+	}
+	errs_add(v->errs, at, section, NULL, "%s", why);
 }
 
 static int on_frame(void *owner, uint16_t type, struct cursor *c)
