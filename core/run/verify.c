@@ -21,6 +21,8 @@ struct verify {
 	struct loop *loop;
 	const struct target **asked;
 	size_t n_asked, cap_asked;
+	const struct part **parts; /* sinks, then services */
+	size_t n_parts, cap_parts, n_sinks;
 	struct errs *errs;
 	struct child *child;
 	struct worker_page *page;
@@ -41,6 +43,19 @@ static void collect(void *ctx, enum change what, const struct target *before, co
 	v->asked[v->n_asked++] = after;
 }
 
+static void collect_parts(struct verify *v, const struct part *now, size_t n, const struct part *old, size_t n_old)
+{
+	for (size_t i = 0; i < n; i++) {
+		bool known = false;
+		for (size_t k = 0; k < n_old && !known; k++)
+			known = old[k].digest == now[i].digest && !strcmp(old[k].name, now[i].name);
+		if (known)
+			continue;
+		xgrow(v->parts, v->n_parts, v->cap_parts);
+		v->parts[v->n_parts++] = &now[i];
+	}
+}
+
 static void on_tell(struct loop_later *later)
 {
 	struct verify *v = (struct verify *)((char *)later - offsetof(struct verify, tell));
@@ -55,14 +70,18 @@ static void finish(struct verify *v)
 
 static void refuse(struct verify *v, uint32_t id, const char *why)
 {
-	const struct target *t = v->asked[id];
-	struct place at = t->at;
-	CLEANUP_FREE char *section = xasprintf("target %s", t->name);
+	size_t k = id - v->n_asked; /* of a part */
+	bool is_target = id < v->n_asked;
+	const char *kind = is_target ? "target" : k < v->n_sinks ? "sink" : "service";
+	const struct kv *options = is_target ? v->asked[id]->options : v->parts[k]->options;
+	uint32_t n_options = is_target ? v->asked[id]->n_options : v->parts[k]->n_options;
+	struct place at = is_target ? v->asked[id]->at : v->parts[k]->at;
+	CLEANUP_FREE char *section = xasprintf("%s %s", kind, is_target ? v->asked[id]->name : v->parts[k]->name);
 	/* "KEY: why" is where the key was written */
-	for (uint32_t i = 0; i < t->n_options; i++) {
-		size_t n = strlen(t->options[i].key);
-		if (!strncmp(why, t->options[i].key, n) && why[n] == ':')
-			at = t->options[i].at;
+	for (uint32_t i = 0; i < n_options; i++) {
+		size_t n = strlen(options[i].key);
+		if (!strncmp(why, options[i].key, n) && why[n] == ':')
+			at = options[i].at;
 	}
 	errs_add(v->errs, at, section, NULL, "%s", why);
 }
@@ -84,7 +103,7 @@ static int on_frame(void *owner, uint16_t type, struct cursor *c)
 	case WIRE_TARGET_REFUSED:
 		id = cursor_u32(c);
 		why = cursor_str(c);
-		if (id >= v->n_asked || !why)
+		if (id >= v->n_asked + v->n_parts || !why)
 			return -1;
 		refuse(v, id, why);
 		return 0;
@@ -104,9 +123,10 @@ static void on_gone(void *owner, int status, const char *why)
 	if (v->synced)
 		return;
 	uint32_t call = atomic_load(&v->page->in_call);
-	const char *driver = call && call <= ARRAY_LEN(v->page->drivers) ? v->page->drivers[call - 1] : "unknown";
-	errs_add(v->errs, (struct place){ 0 }, NULL, NULL, "driver %.40s brought its process down while targets were checked: %s",
-	         driver, why);
+	bool known = call && call <= ARRAY_LEN(v->page->drivers);
+	errs_add(v->errs, (struct place){ 0 }, NULL, NULL, "%s%.40s brought its process down while %s checked: %s",
+	         known ? "driver " : "a plugin", known ? v->page->drivers[call - 1] : "",
+	         known ? "targets were" : "the configuration was", why);
 	v->synced = true;
 	finish(v);
 }
@@ -124,8 +144,9 @@ static const char **plugin_paths(const struct verify *v, uint32_t *n)
 	const char **paths = NULL;
 	uint32_t cap = 0;
 	*n = 0;
-	for (size_t i = 0; i < v->n_asked; i++) {
-		const char *path = v->asked[i]->driver->plugin->path;
+	for (size_t i = 0; i < v->n_asked + v->n_parts; i++) {
+		const char *path =
+			i < v->n_asked ? v->asked[i]->driver->plugin->path : v->parts[i - v->n_asked]->table->plugin->path;
 		uint32_t k = 0;
 		while (k < *n && strcmp(paths[k], path) != 0)
 			k++;
@@ -163,6 +184,15 @@ static void send_all(struct verify *v)
 		buf_u32(channel_begin(ch, WIRE_TARGET_REMOVE), (uint32_t)i);
 		channel_end(ch);
 	}
+	for (size_t i = 0; i < v->n_parts; i++) {
+		const struct part *p = v->parts[i];
+		struct wire_part m = { .name = p->name, .driver = p->table->name, .n_options = p->n_options, .options = p->options };
+		struct buf *b = channel_begin(ch, WIRE_PART_CHECK);
+		buf_u32(b, (uint32_t)(v->n_asked + i));
+		buf_u8(b, i >= v->n_sinks);
+		wire_put_part(b, &m);
+		channel_end(ch);
+	}
 	buf_u64(channel_begin(ch, WIRE_SYNC), 1);
 	channel_end(ch);
 }
@@ -173,7 +203,10 @@ struct verify *verify_start(struct loop *loop, const struct model *model, const 
 	struct verify *v = xnew(struct verify);
 	*v = (struct verify){ .loop = loop, .errs = errs, .done = done, .ctx = ctx, .limit.fn = on_limit, .tell.fn = on_tell };
 	model_diff(before, model, collect, v);
-	if (!v->n_asked) {
+	collect_parts(v, model->sinks, model->n_sinks, before ? before->sinks : NULL, before ? before->n_sinks : 0);
+	v->n_sinks = v->n_parts;
+	collect_parts(v, model->services, model->n_services, before ? before->services : NULL, before ? before->n_services : 0);
+	if (!v->n_asked && !v->n_parts) {
 		loop_later(loop, &v->tell);
 		return v;
 	}
@@ -204,5 +237,6 @@ void verify_free(struct verify *v)
 	if (v->page)
 		munmap(v->page, sizeof *v->page);
 	free(v->asked);
+	free(v->parts);
 	free(v);
 }

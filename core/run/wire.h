@@ -34,6 +34,7 @@ enum wire_type {
 	WIRE_RESULT = 24,         /* → core: u32 slot, u32 target, u64 seq, u8 last, result; last 0: a sub-result */
 	WIRE_WORKER_STATS = 25,   /* → core, each second: struct wire_stats */
 	WIRE_MISBEHAVED = 26,     /* → core: str driver, str what ("completed twice"); one strike against the driver */
+	WIRE_PART_CHECK = 28,     /* core →, check_only: u32 id, u8 service, struct wire_part; TARGET_REFUSED where it is bad */
 	WIRE_CANCEL = 27,         /* core →: u32 slot, u64 seq: ends as cancelled, if it has not ended yet */
 
 	/* the recorder */

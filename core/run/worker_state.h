@@ -202,6 +202,10 @@ void instance_remove(struct worker *w, uint32_t id);
 struct instance *instance_find(struct worker *w, uint32_t id);
 void instance_unref(struct worker *w, struct instance *inst);
 
+/* worker_part.c */
+/* A sink's or a service's own opinion of its options; opens nothing. 0, or -1 with a line in `error`. */
+int part_check(const struct wire_part *m, bool is_service, char *error, size_t size);
+
 /* worker_probe.c */
 void probes_init(struct worker *w);
 void probes_free(struct worker *w);
