@@ -197,6 +197,9 @@ static int on_frame(void *ctx, uint16_t type, struct cursor *c)
 	case WIRE_TARGET_REMOVE:
 		instance_remove(w, cursor_u32(c));
 		return 0;
+	case WIRE_SINK_OPEN:
+	case WIRE_SERVICE_START:
+		return worker_check_part(w, c, type == WIRE_SINK_OPEN);
 	case WIRE_DISPATCH:
 		return on_dispatch(w, c);
 	case WIRE_CANCEL:

@@ -237,6 +237,9 @@ const struct probed_value *work_render(struct probed_probe *p, uint32_t option);
 void worker_host_fill(struct worker *w);
 void worker_host_end(void);
 
+/* worker_part.c: 0, or -1: a bad frame, or no worker that checks */
+int worker_check_part(struct worker *w, struct cursor *c, bool sink);
+
 /* worker_threads.c */
 void threads_init(struct worker *w, uint32_t max);
 bool threads_free_one(const struct worker *w);
