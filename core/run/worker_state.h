@@ -202,10 +202,6 @@ void instance_remove(struct worker *w, uint32_t id);
 struct instance *instance_find(struct worker *w, uint32_t id);
 void instance_unref(struct worker *w, struct instance *inst);
 
-/* worker_part.c */
-/* A sink's or a service's own opinion of its options; opens nothing. 0, or -1 with a line in `error`. */
-int part_check(const struct wire_part *m, bool is_service, char *error, size_t size);
-
 /* worker_probe.c */
 void probes_init(struct worker *w);
 void probes_free(struct worker *w);
@@ -241,6 +237,9 @@ const struct probed_value *work_render(struct probed_probe *p, uint32_t option);
 /* worker_host.c */
 void worker_host_fill(struct worker *w);
 void worker_host_end(void);
+
+/* worker_part.c: 0, or -1: a bad frame, or no worker that checks */
+int worker_check_part(struct worker *w, struct cursor *c, bool sink);
 
 /* worker_threads.c */
 void threads_init(struct worker *w, uint32_t max);

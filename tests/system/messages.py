@@ -46,7 +46,7 @@ def a_url_that_the_driver_does_not_take_is_told_with_one_that_it_does():
 
 def a_sink_or_service_is_asked_for_its_opinion():
     assert errors_of("[service w]\ndriver = web\nlisten = nowhere\n") == [
-        '1: [service w] listen: "nowhere": expected ADDRESS:PORT, [IPV6]:PORT, :PORT or unix:/path']
+        '3: [service w] listen: "nowhere": expected ADDRESS:PORT, [IPV6]:PORT, :PORT or unix:/path']
 
 
 def nothing_to_probe_is_worth_a_word():
