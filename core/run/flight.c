@@ -9,7 +9,7 @@
 #include "run/crew.h"
 
 /* A worker owns the deadline. One that does not answer so long after it has lost the probe. */
-#define NO_ANSWER_NS (3 * NS_PER_S)
+#define NO_ANSWER_NS (6 * NS_PER_S)
 
 static void on_overdue(struct wheel_timer *t)
 {
