@@ -40,8 +40,17 @@ static void drop_raw(void)
 	cap_free(caps);
 }
 
+/* Children are exec'd from /proc/self/exe, which top and ps would call "exe". */
+static void take_name(const char *role)
+{
+	char name[16];
+	snprintf(name, sizeof name, "probed-%s", role);
+	prctl(PR_SET_NAME, name);
+}
+
 static int child_main(const char *role)
 {
+	take_name(role);
 	bool raw = !strcmp(role, "worker-raw");
 	prctl(PR_SET_PDEATHSIG, SIGKILL); /* once more: exec clears it where the file has capabilities */
 	if (!raw)
@@ -177,6 +186,7 @@ static int about_plugins(const struct cli *cli)
 			errs_print(&errs, stderr);
 			errs_free(&errs);
 			config_free(c);
+			settings_free(&set);
 			return EXIT_CONFIG;
 		}
 		config_free(c);

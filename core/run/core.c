@@ -17,6 +17,7 @@
 #define TICK_NS (250 * NS_PER_MS)
 #define TICK_AT_START_NS (20 * NS_PER_MS)
 #define START_LIMIT_NS (2 * NS_PER_S) /* then probing begins, even if a service does not come up */
+#define TWICE_NS (200 * NS_PER_MS)
 #define WORKERS_END_NS NS_PER_S /* workers that have nothing under way have at least this long to end */
 #define ONCE_BATCH 200 /* --once starts so many probes every ONCE_EVERY_NS */
 #define ONCE_EVERY_NS (10 * NS_PER_MS)
@@ -92,12 +93,17 @@ static void on_end_signal(struct ev_loop *ev, ev_signal *w, int revents)
 	(void)ev, (void)revents;
 	struct core *core = w->data;
 	CHECK_MAGIC(core, CORE_MAGIC);
-	if (core->signals_seen++) {
+	/* the same signal often comes twice at once: to us, and to our process group */
+	int64_t now = clock_now_ns();
+	if (core->signalled_ns && now - core->signalled_ns < TWICE_NS)
+		return;
+	if (core->signalled_ns) {
 		log_warn("ending at once", "why", "a second signal", NULL);
 		core->exit_status = 1;
 		loop_stop(core->loop);
 		return;
 	}
+	core->signalled_ns = now;
 	if (core->mode == CORE_DAEMON)
 		log_info("ending", "signal", strsignal(w->signum), "under way", log_int(core->n_flights), NULL);
 	core_drain(core, core->mode == CORE_ONCE ? 1 : 0);

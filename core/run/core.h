@@ -147,7 +147,7 @@ struct core {
 	struct result scratch;
 	bool ready, draining;
 	bool scheduling; /* probes are due: false until all processes are up, or START_LIMIT has passed */
-	int signals_seen; /* of those that end us */
+	int64_t signalled_ns; /* when the first signal came that ends us; 0: none yet */
 	int exit_status;
 	unsigned ticks;
 	int64_t drain_by_ns;
@@ -182,8 +182,11 @@ void flight_unknown(struct core *core, struct flight *f, uint32_t reason, const 
 /* --- health.c --------------------------------------------------------------------------------- */
 struct health *health_new(void);
 void health_free(struct health *h);
-/* A strike against a driver; true where that brings it into quarantine. */
-bool health_strike(struct core *core, const char *driver, const char *what);
+/* A strike against a driver. From the first one on its targets live in workers of their own, so that others don't
+ * suffer with them; too many bring it into quarantine. */
+void health_strike(struct core *core, const char *driver, const char *what);
+/* Has it a strike since the last pardon? */
+bool health_suspect(const struct core *core, const char *driver);
 /* Why it is in quarantine, NULL: it is not. */
 const char *health_quarantined(const struct core *core, const char *driver);
 void health_pardon_all(struct core *core);
@@ -209,7 +212,8 @@ uint64_t recorder_link_restarts(const struct recorder_link *r);
 void recorder_link_each(const struct recorder_link *r, void (*fn)(void *ctx, const struct wire_sink_status *s), void *ctx);
 
 /* --- service_link.c --------------------------------------------------------------------------- */
-void services_apply(struct core *core, const struct part *parts, size_t n);
+/* Those whose configuration or plugin (a path in `changed`) is another than before are started anew. */
+void services_apply(struct core *core, const struct part *parts, size_t n, const char *const *changed, size_t n_changed);
 /* Ends their processes; done() follows, at once where there is none. */
 void services_drain(struct core *core, void (*done)(struct core *core));
 void services_log_level(struct core *core);

@@ -26,11 +26,15 @@ static bool isolated(const struct model *m, const char *plugin)
 	return false;
 }
 
-/* The pool of a driver, "plugin:NAME" where its plugin has one of its own. */
-static void pool_name(const struct model *m, const struct driver_table *d, char *out, size_t size)
+/* The pool of a driver: one of its own where it is suspect, its plugin's where that has one, else that of its class. */
+static void pool_name(const struct crew *crew, const struct model *m, const struct driver_table *d, char *out, size_t size)
 {
-	bool own = d->plugin && isolated(m, d->plugin->name);
-	snprintf(out, size, "%s%s", own ? "plugin:" : "", own ? d->plugin->name : d->needs);
+	if (health_suspect(crew->core, d->name))
+		snprintf(out, size, "suspect:%s", d->name);
+	else if (isolated(m, d->plugin->name))
+		snprintf(out, size, "plugin:%s", d->plugin->name);
+	else
+		snprintf(out, size, "%s", d->needs);
 }
 
 static struct pool *pool_find(const struct crew *crew, const char *name)
@@ -41,9 +45,9 @@ static struct pool *pool_find(const struct crew *crew, const char *name)
 	return NULL;
 }
 
-static unsigned seats_wanted(const struct model *m, const char *pool)
+static unsigned seats_wanted(const struct model *m, const struct pool *p)
 {
-	if (strcmp(pool, "net") != 0)
+	if (strcmp(p->name, "net") != 0)
 		return 1;
 	if (m->settings.workers > 0)
 		return (unsigned)m->settings.workers;
@@ -138,27 +142,28 @@ static void pool_set_plugins(struct pool *p, const struct model *m, const char *
 }
 
 /* Does any driver of this pool that targets use need raw sockets? */
-static bool pool_wants_raw(const struct model *m, const bool *used, const char *pool)
+static bool pool_wants_raw(const struct crew *crew, const struct model *m, const bool *used, const char *pool)
 {
 	const struct registry *r = m->registry;
 	bool raw = false;
 	for (uint32_t i = 0; i < r->n_drivers; i++) {
 		char name[128];
-		pool_name(m, r->drivers[i], name, sizeof name);
+		pool_name(crew, m, r->drivers[i], name, sizeof name);
 		raw |= used[i] && !strcmp(name, pool) && !strcmp(r->drivers[i]->needs, "raw");
 	}
 	return raw;
 }
 
 /* The paths of all plugins whose drivers the model's targets use in this pool. */
-static const char **paths_of_pool(const struct model *m, const bool *used, const char *pool, uint32_t *n)
+static const char **paths_of_pool(const struct crew *crew, const struct model *m, const bool *used, const char *pool,
+                                  uint32_t *n)
 {
 	const struct registry *r = m->registry;
 	const char **paths = xcalloc(r->n_drivers, sizeof *paths);
 	*n = 0;
 	for (uint32_t i = 0; i < r->n_drivers; i++) {
 		char name[128];
-		pool_name(m, r->drivers[i], name, sizeof name);
+		pool_name(crew, m, r->drivers[i], name, sizeof name);
 		if (used[i] && !strcmp(name, pool) && !has_path(paths, *n, r->drivers[i]->plugin->path))
 			paths[(*n)++] = r->drivers[i]->plugin->path;
 	}
@@ -173,15 +178,16 @@ void crew_apply(struct crew *crew, const struct model *m, const char *const *cha
 		used[m->targets[i]->driver->index] = true;
 	for (uint32_t i = 0; i < r->n_drivers; i++) {
 		char name[128];
-		pool_name(m, r->drivers[i], name, sizeof name);
+		pool_name(crew, m, r->drivers[i], name, sizeof name);
 		if (used[i] && !pool_find(crew, name))
 			pool_new(crew, name);
 	}
 	for (struct pool *p = crew->pools; p; p = p->next) {
 		uint32_t n;
-		const char **paths = paths_of_pool(m, used, p->name, &n);
-		pool_set_plugins(p, m, paths, n, n ? pool_wants_raw(m, used, p->name) : p->raw, changed, n_changed);
-		pool_resize(p, n ? seats_wanted(m, p->name) : 0);
+		const char **paths = paths_of_pool(crew, m, used, p->name, &n);
+		bool raw = n ? pool_wants_raw(crew, m, used, p->name) : p->raw;
+		pool_set_plugins(p, m, paths, n, raw, changed, n_changed);
+		pool_resize(p, n ? seats_wanted(m, p) : 0);
 		for (unsigned k = 0; k < p->n_seats; k++)
 			if (!p->seats[k]->closed && !p->seats[k]->worker && !wheel_running(&p->seats[k]->restart))
 				loop_timer_set(crew->core->loop, &p->seats[k]->restart, crew->core->loop->now_ns);
@@ -200,7 +206,7 @@ void crew_settle(struct crew *crew)
 struct seat *crew_seat(struct crew *crew, const struct target *target)
 {
 	char name[128];
-	pool_name(crew->core->model, target->driver, name, sizeof name);
+	pool_name(crew, crew->core->model, target->driver, name, sizeof name);
 	struct pool *p = pool_find(crew, name);
 	if (!p)
 		panic("no pool %s", name);
@@ -217,6 +223,24 @@ struct seat *crew_seat(struct crew *crew, const struct target *target)
 	if (!home)
 		panic("pool %s has no seat", name);
 	return home;
+}
+
+void crew_isolate(struct crew *crew, const char *driver)
+{
+	struct core *core = crew->core;
+	crew_apply(crew, core->model, NULL, 0);
+	for (uint32_t i = 0; i < core->n_ids; i++) {
+		struct subject *s = core->subjects[i];
+		if (!s || strcmp(s->target->driver->name, driver) != 0)
+			continue;
+		struct seat *old = s->home;
+		s->home = crew_seat(crew, s->target);
+		if (s->home == old)
+			continue;
+		crew_target_remove(crew, old, s->id);
+		crew_target_add(crew, s);
+	}
+	crew_settle(crew);
 }
 
 /* --- seats ------------------------------------------------------------------------------------ */

@@ -9,10 +9,10 @@
 struct pool {
 	struct pool *next;
 	struct crew *crew;
-	char *name; /* "net", "raw", or "plugin:NAME" */
+	char *name; /* "net", "raw", "plugin:NAME" or "suspect:DRIVER" */
+	bool raw;   /* its workers keep CAP_NET_RAW */
 	struct seat **seats;
 	unsigned n_seats;
-	bool raw; /* its workers keep CAP_NET_RAW */
 	const char **plugins; /* paths that its workers load; strings of `registry` */
 	uint32_t n_plugins;
 	struct registry *registry;

@@ -101,12 +101,13 @@ bool worker_dispatch(struct worker *w, struct flight *f)
 	flight_sent(f);
 	w->slots[f->slot] = (struct slot){ .flight = f, .seq = f->seq };
 	w->inflight++;
+	uint32_t prompt = w->crew->core->mode == CORE_ONCE ? DISPATCH_PROMPT : 0;
 	struct wire_dispatch m = { .slot = f->slot,
 		                   .target = f->target_id,
 		                   .seq = f->seq,
 		                   .due_ns = f->due_ns,
 		                   .timeout_ns = f->timeout_ns,
-		                   .flags = f->again ? DISPATCH_AGAIN : 0 };
+		                   .flags = prompt | (f->again ? DISPATCH_AGAIN : 0) };
 	wire_put_dispatch(&w->batch, &m);
 	w->n_batch++;
 	loop_later(w->crew->core->loop, &w->send);

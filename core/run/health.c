@@ -7,6 +7,7 @@
 #include "base/mem.h"
 #include "plugin/quarantine.h"
 #include "run/core.h"
+#include "run/crew.h"
 
 #define STRIKES_KEPT 64
 
@@ -58,6 +59,12 @@ static int recent(const struct record *r, int64_t since_ns)
 	return n;
 }
 
+bool health_suspect(const struct core *core, const char *driver)
+{
+	const struct record *r = core->health->by_driver ? find(core->health, driver) : NULL;
+	return r && r->n;
+}
+
 void health_save(const struct core *core, bool ended)
 {
 	const char *state_dir = core->mode == CORE_DAEMON && core->model ? core->model->settings.state_dir : NULL;
@@ -74,7 +81,7 @@ void health_save(const struct core *core, bool ended)
 	json_decref(all);
 }
 
-bool health_strike(struct core *core, const char *driver, const char *what)
+void health_strike(struct core *core, const char *driver, const char *what)
 {
 	struct health *h = core->health;
 	const struct settings *set = &core->model->settings;
@@ -90,8 +97,10 @@ bool health_strike(struct core *core, const char *driver, const char *what)
 	r->total++;
 	int n = recent(r, now - set->quarantine_within_ns);
 	log_warn("driver misbehaved", "driver", driver, "what", what, "strike", log_int(n), "of", log_int(limit), NULL);
+	if (r->n == 1)
+		crew_isolate(core->crew, driver);
 	if (r->quarantine || limit <= 0 || n < limit)
-		return false;
+		return;
 	r->since_wall_ns = clock_wall_ns();
 	r->quarantine = xasprintf("driver %s is in quarantine after %d strikes, the last: %s; mend or replace its plugin, "
 	                          "then reload",
@@ -100,7 +109,6 @@ bool health_strike(struct core *core, const char *driver, const char *what)
 	log_error("driver quarantined", "driver", driver, "strikes", log_int(n), "last", what, "do",
 	          "mend or replace its plugin, then reload", NULL);
 	health_save(core, false);
-	return true;
 }
 
 const char *health_quarantined(const struct core *core, const char *driver)

@@ -13,6 +13,7 @@
 #include "run/part_copy.h"
 
 #define OUT_MAX (32u << 20)
+#define HOLD_NS (100 * NS_PER_MS) /* records leave together; sinks are flushed each second anyway */
 #define DRAIN_LIMIT_NS (5 * NS_PER_S)
 #define LIVED_NS (10 * NS_PER_S) /* one that lived so long starts again at once */
 
@@ -141,7 +142,7 @@ void recorder_link_record(struct recorder_link *r, const struct flight *f, const
 	buf_str(b, core->mode == CORE_ONCE ? "once" : "monitor");
 	buf_str(b, f->driver->name);
 	result_encode(b, result);
-	end(r);
+	channel_end_within(child_channel(r->child), HOLD_NS);
 }
 
 /* --- the child -------------------------------------------------------------------------------- */

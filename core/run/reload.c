@@ -151,7 +151,7 @@ static void apply(struct core *core, struct model *model, const char *const *cha
 		recorder_link_apply(core->recorder, core->once_sinks, core->n_once_sinks, false);
 	} else {
 		recorder_link_apply(core->recorder, model->sinks, model->n_sinks, by_signal && old);
-		services_apply(core, model->services, model->n_services);
+		services_apply(core, model->services, model->n_services, changed_plugins, n_changed);
 	}
 	remember_files(core->reload, old, model);
 	model_unref(old);

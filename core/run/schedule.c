@@ -127,6 +127,7 @@ static void on_due(struct wheel_timer *t)
 	CHECK_MAGIC(s, SUBJECT_MAGIC);
 	struct core *core = s->core;
 	int64_t due = pace_every_due(&s->pace, s->index);
+	/* dispatches leave ahead: a probe that ends by the due time has not been overlapped */
 	if (s->flight && core->loop->now_ns < due) {
 		s->held = true;
 		loop_timer_set(core->loop, &s->due, due);

@@ -30,9 +30,8 @@
 struct page_query {
 	struct page_query *next;
 	uint64_t tag;
-	struct metrics_page *page; /* NULL: rendered to its end, what is unsent is in `rest` */
-	struct buf rest;
-	size_t rest_at;
+	bool paused; /* its reader is slow */
+	struct metrics_page *page;
 };
 
 struct service_link {
@@ -82,27 +81,27 @@ static void reply_text(struct service_link *l, uint64_t tag, uint32_t status, co
 static void page_free(struct page_query *q)
 {
 	metrics_page_free(q->page);
-	buf_free(&q->rest);
 	free(q);
 }
 
 static void page_step(struct service_link *l, struct page_query *q, size_t bytes)
 {
 	CLEANUP_BUF struct buf piece = { 0 };
-	bool more;
-	if (q->page) {
-		more = metrics_page_step(q->page, &piece, bytes);
-	} else {
-		size_t left = q->rest.len - q->rest_at;
-		more = left > bytes;
-		buf_put(&piece, q->rest.data + q->rest_at, more ? bytes : left);
-		q->rest_at += piece.len;
-	}
+	bool more = metrics_page_step(q->page, &piece, bytes);
 	reply(l, q->tag, PROBED_REPLY_OK, !more, piece.data, piece.len);
 	if (!more) {
 		LL_DELETE(l->pages, q);
 		page_free(q);
 	}
+}
+
+static bool may_step(const struct service_link *l)
+{
+	const struct page_query *q;
+	LL_FOREACH(l->pages, q)
+		if (!q->paused)
+			return true;
+	return false;
 }
 
 /* One piece of each page a turn, while the service reads. */
@@ -111,11 +110,11 @@ static void on_render(struct loop_later *later)
 	struct service_link *l = (struct service_link *)((char *)later - offsetof(struct service_link, render));
 	struct page_query *q, *next;
 	LL_FOREACH_SAFE(l->pages, q, next)
-		if (!channel_full(child_channel(l->child)))
+		if (!q->paused && !channel_full(child_channel(l->child)))
 			page_step(l, q, PIECE_BYTES);
-	if (l->pages && channel_full(child_channel(l->child)))
+	if (may_step(l) && channel_full(child_channel(l->child)))
 		loop_timer_set(l->core->loop, &l->render_when_read, clock_now_ns() + FULL_WAIT_NS);
-	else if (l->pages)
+	else if (may_step(l))
 		loop_next_turn(l->core->loop, &l->render);
 }
 
@@ -131,18 +130,33 @@ static void stop_rendering(struct service_link *l)
 	loop_later_cancel(l->core->loop, &l->render);
 }
 
+static int on_pause(struct service_link *l, struct cursor *c)
+{
+	uint64_t tag = cursor_u64(c);
+	bool paused = cursor_u8(c);
+	struct page_query *q;
+	LL_FOREACH(l->pages, q)
+		if (q->tag == tag)
+			q->paused = paused;
+	if (may_step(l))
+		loop_later(l->core->loop, &l->render);
+	return 0;
+}
+
+/* Before rows move: what fits is finished, and the rest is broken off in a way that its reader sees. */
 void services_finish_pages(struct core *core)
 {
-	struct page_query *q;
-	for (size_t i = 0; i < core->n_services; i++)
-		LL_FOREACH(core->services[i]->pages, q)
-		{
-			if (!q->page)
-				continue;
-			metrics_page_step(q->page, &q->rest, SIZE_MAX);
-			metrics_page_free(q->page);
-			q->page = NULL;
+	for (size_t i = 0; i < core->n_services; i++) {
+		struct service_link *l = core->services[i];
+		while (l->pages && !channel_full(child_channel(l->child)))
+			page_step(l, l->pages, PIECE_BYTES);
+		while (l->pages) {
+			struct page_query *q = l->pages;
+			LL_DELETE(l->pages, q);
+			reply_text(l, q->tag, PROBED_REPLY_OTHER, "the configuration was reloaded; ask again");
+			page_free(q);
 		}
+	}
 }
 
 static void drop_pages(struct service_link *l)
@@ -269,6 +283,8 @@ static int on_frame(void *owner, uint16_t type, struct cursor *c)
 		return on_query(l, c);
 	case WIRE_COMMAND:
 		return on_command(l, c);
+	case WIRE_PAUSE:
+		return on_pause(l, c);
 	case WIRE_SUBSCRIBE:
 		text = cursor_str(c);
 		if (text && !strcmp(text, "results"))
@@ -368,13 +384,22 @@ static void link_free(struct service_link *l)
 	free(l);
 }
 
-void services_apply(struct core *core, const struct part *parts, size_t n)
+static bool among(const char *const *paths, size_t n, const char *path)
+{
+	for (size_t i = 0; i < n; i++)
+		if (!strcmp(paths[i], path))
+			return true;
+	return false;
+}
+
+void services_apply(struct core *core, const struct part *parts, size_t n, const char *const *changed, size_t n_changed)
 {
 	struct service_link **now = xcalloc(n, sizeof *now);
 	for (size_t i = 0; i < core->n_services; i++)
 		core->services[i]->keep = false;
 	for (size_t i = 0; i < n; i++) {
-		for (size_t k = 0; k < core->n_services && !now[i]; k++)
+		bool replaced = among(changed, n_changed, parts[i].table->plugin->path);
+		for (size_t k = 0; k < core->n_services && !now[i] && !replaced; k++)
 			if (!strcmp(core->services[k]->part.name, parts[i].name) && core->services[k]->part.digest == parts[i].digest)
 				now[i] = core->services[k];
 		if (now[i])

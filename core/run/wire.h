@@ -52,6 +52,7 @@ enum wire_type {
 	WIRE_SUBSCRIBE = 64,      /* → core: str stream */
 	WIRE_EVENT = 65,          /* core →: str stream, u64 lost, bytes */
 	WIRE_COMMAND = 66,        /* → core: u64 tag, str name, str args; answered by REPLY */
+	WIRE_PAUSE = 67,          /* → core: u64 tag, u8 paused: holds the pieces of an answer up, or lets them go on */
 
 	/* the inspector */
 	WIRE_INSPECTED = 80, /* → core: plugin_table_encode(); one for each path asked */
@@ -82,7 +83,10 @@ struct wire_target {
 	const struct kv *options, *expects; /* decoded: freed by wire_target_free() */
 };
 
-enum { DISPATCH_AGAIN = 1 }; /* sent a second time after a worker's death */
+enum {
+	DISPATCH_AGAIN = 1,  /* sent a second time after a worker's death */
+	DISPATCH_PROMPT = 2, /* somebody waits for the result: it is not held for others to leave with it */
+};
 
 /* u32 slot, u32 target, u64 seq, i64 due, i64 timeout, u32 flags */
 struct wire_dispatch {

@@ -141,7 +141,7 @@ class Daemon:
     """
 
     def __init__(self, config="", settings=None, plugins=(PLUGINS, FIXTURES), web=True, sink=True, env=None, args=(),
-                 max_fds=None, start=True, crashes=False):
+                 max_fds=None, start=True, crashes=False, program=(PROBED,)):
         self.tmp = tempfile.mkdtemp(prefix="probed-test-")
         os.chmod(self.tmp, 0o755)
         self.settings = dict({"plugin_path": ":".join(plugins), "log_format": "json", "workers": "2"}, **(settings or {}))
@@ -149,7 +149,7 @@ class Daemon:
         self.port = free_port() if web else 0
         self.ini = os.path.join(self.tmp, "probed.ini")
         self.results_path = os.path.join(self.tmp, "results.jsonl")
-        self.env, self.args, self.max_fds = env, args, max_fds
+        self.env, self.args, self.max_fds, self.program = env, args, max_fds, program
         self.crashes = crashes  # a fixture's crash is what a sanitizer then reports
         self.configure(config)
         if start:
@@ -168,7 +168,7 @@ class Daemon:
 
     def start(self):
         self.log, self._read, self.stopped = [], 0, False
-        self.process = subprocess.Popen([PROBED, "-c", self.ini, *self.args], stdin=subprocess.DEVNULL,
+        self.process = subprocess.Popen([*self.program, "-c", self.ini, *self.args], stdin=subprocess.DEVNULL,
                                         stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
                                         env=dict(os.environ, **(self.env or {})), preexec_fn=self._limit)
         self.follower = threading.Thread(target=self._follow, daemon=True)
