@@ -204,13 +204,17 @@ def switches(pid):
 
 
 def scrape(ports):
-    """(/metrics as {series: value}, seconds it took, bytes)"""
+    """(/metrics, seconds it took)"""
     began = time.monotonic()
     with urllib.request.urlopen("http://127.0.0.1:%d/metrics" % ports["web"], timeout=20) as r:
         data = r.read()
-    took = time.monotonic() - began
-    return {k: float(v) for k, v in (line.rsplit(" ", 1) for line in data.decode().splitlines()
-                                     if line and line[0] != "#")}, took, len(data)
+    return data, time.monotonic() - began
+
+
+def parse(page):
+    """{series: value}; takes a while, so never while measuring."""
+    return {k: float(v) for k, v in (line.rsplit(" ", 1) for line in page.decode().splitlines()
+                                     if line and line[0] != "#")}
 
 
 class Scraper:
@@ -224,7 +228,8 @@ class Scraper:
 
     def run(self):
         while not self.stop.wait(self.every):
-            _, took, self.bytes = scrape(self.ports)
+            page, took = scrape(self.ports)
+            self.bytes = len(page)
             self.took.append(took)
 
 
@@ -293,7 +298,7 @@ class Run:
 
     def measure(self):
         pids = processes(self.daemon.pid)
-        before, _, _ = scrape(self.ports)
+        before, _ = scrape(self.ports)
         since = os.path.getsize(self.results) if self.results else 0
         scraper = Scraper(self.ports, self.args.scrape)
         used = {pid: (cpu(pid), switches(pid)) for pid in pids}
@@ -308,10 +313,11 @@ class Run:
             self.parts.append((name, m["Pss"], m["Pss_Anon"], m["Rss"], u - user, s - system, switches(pid) - woken))
         size = os.path.getsize(self.results) if self.results else 0
         scraper.stop.set()
-        after, _, _ = scrape(self.ports)
-        self.scraper, self.metrics = scraper, after
+        after, _ = scrape(self.ports)
         time.sleep(0.3)  # a tick: then the turns of that scrape are counted
-        self.stalls = {k: v for k, v in scrape(self.ports)[0].items() if "loop_stall_seconds" in k}
+        self.stalls = {k: v for k, v in parse(scrape(self.ports)[0]).items() if "loop_stall_seconds" in k}
+        before, after = parse(before), parse(after)
+        self.scraper, self.metrics = scraper, after
         self.outcomes = outcomes(after)
         self.outcomes.subtract(outcomes(before))
         self.missed = series(after, "probed_probes_missed_total") - series(before, "probed_probes_missed_total")
