@@ -34,7 +34,9 @@ struct flight *flight_new(struct core *core, struct subject *s, int64_t due_ns)
 	f->due_ns = due_ns;
 	f->timeout_ns = s->target->timeout_ns;
 	f->overdue.fn = on_overdue;
-	loop_timer_set(core->loop, &f->overdue, due_ns + f->timeout_ns + NO_ANSWER_NS);
+	/* where we were late ourselves the worker has its time all the same */
+	int64_t begins_ns = due_ns > core->loop->now_ns ? due_ns : core->loop->now_ns;
+	loop_timer_set(core->loop, &f->overdue, begins_ns + f->timeout_ns + NO_ANSWER_NS);
 	s->flight = f;
 	core->n_flights++;
 	return f;
