@@ -168,7 +168,9 @@ struct worker {
 	SLIST_HEAD(, work) spare_work;
 	uint32_t *written; /* slots whose started bit goes once the results are written */
 	uint32_t n_written, cap_written;
-	struct loop_later reaping;
+	struct loop_later reaping, more;
+	uint64_t turn; /* of the loop, in which the last probe was started */
+	uint32_t turn_starts;
 	EVP_MD *sha256;
 
 	struct threads threads;
