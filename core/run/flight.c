@@ -10,11 +10,17 @@
 
 /* A worker owns the deadline. One that does not answer so long after it has lost the probe. */
 #define NO_ANSWER_NS (3 * NS_PER_S)
+#define LOOK_NS (100 * NS_PER_MS)
 
 static void on_overdue(struct wheel_timer *t)
 {
 	struct flight *f = (struct flight *)((char *)t - offsetof(struct flight, overdue));
 	CHECK_MAGIC(f, FLIGHT_MAGIC);
+	if (!f->looked) { /* this process may have stood still, and the answer lie in the socket */
+		f->looked = true;
+		loop_timer_set(f->core->loop, t, f->core->loop->now_ns + LOOK_NS);
+		return;
+	}
 	f->core->count.no_answer++;
 	flight_unknown(f->core, f, PROBED_REASON_OVERLOADED,
 	               f->worker ? "the worker did not answer in time" : "no worker was running in time");

@@ -19,6 +19,7 @@
 #define SLAB_FIRST 64
 #define QUARANTINE 256 /* ended probes that are not used again yet */
 #define STARTS 64 /* in one turn; then answers are looked at before more is asked */
+#define STOOD_STILL_NS (200 * NS_PER_MS) /* deadlines that late: the answer may lie in the socket, unread by our fault */
 #define PATIENCE_NS NS_PER_MS /* a deadline that finds a plugin on the stack looks again after */
 
 /* --- memory ------------------------------------------------------------------------------------------ */
@@ -318,10 +319,16 @@ static void timed_out(struct probed_probe *p)
 {
 	char took[40], message[120];
 	struct drv *d = p->drv;
+	struct worker *w = d->worker;
 	if (d->blocking)
-		threads_collect(d->worker); /* it may have ended just now */
+		threads_collect(w); /* it may have ended just now */
 	if (p->state != PROBE_RUNNING)
 		return;
+	if (!p->looked && w->loop->now_ns - p->deadline_ns > STOOD_STILL_NS) {
+		p->looked = true;
+		loop_timer_set(w->loop, &p->timer, w->loop->now_ns + PATIENCE_NS);
+		return;
+	}
 	unit_format_duration(p->timeout_ns, took, sizeof took);
 	probe_lock(p);
 	int phase = p->phase;
@@ -386,6 +393,7 @@ int probe_dispatch(struct worker *w, const struct wire_dispatch *d)
 	struct probed_probe *p = probe_get(w);
 	p->state = PROBE_WAITING;
 	p->cancelled = false;
+	p->looked = false;
 	p->prompt = (d->flags & DISPATCH_PROMPT) != 0;
 	p->phase = -1;
 	p->drv = inst->drv;

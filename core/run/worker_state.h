@@ -117,6 +117,7 @@ struct probed_probe {
 	uint8_t state;
 	bool cancelled; /* ended by us rather than by the driver */
 	bool prompt;    /* DISPATCH_PROMPT */
+	bool looked;    /* for an answer once more, after the deadline */
 	int8_t phase;   /* under way, -1: none */
 	struct drv *drv;
 	struct instance *inst;
