@@ -121,6 +121,7 @@ struct probed_probe {
 	uint8_t state;
 	bool cancelled; /* ended by us rather than by the driver */
 	bool prompt;    /* DISPATCH_PROMPT */
+	bool looked;    /* for an answer once more, after the deadline */
 	int8_t phase;   /* under way, -1: none */
 	struct drv *drv;
 	struct instance *inst;
@@ -173,7 +174,9 @@ struct worker {
 	SLIST_HEAD(, work) spare_work;
 	uint32_t *written; /* slots whose started bit goes once the results are written */
 	uint32_t n_written, cap_written;
-	struct loop_later reaping;
+	struct loop_later reaping, more;
+	uint64_t turn; /* of the loop, in which the last probe was started */
+	uint32_t turn_starts;
 	EVP_MD *sha256;
 
 	struct threads threads;
