@@ -5,7 +5,6 @@
  */
 #include "measure/page.h"
 
-#include <inttypes.h>
 #include <math.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -52,17 +51,29 @@ const char *metrics_content_type(bool openmetrics)
 
 /* --- values ------------------------------------------------------------------------------------ */
 
+/* A page has some 30 samples a target: printf() would be most of what it costs. */
+static void put_count(struct buf *b, uint64_t n)
+{
+	char text[20], *p = text + sizeof text;
+	do
+		*--p = (char)('0' + n % 10);
+	while (n /= 10);
+	buf_put(b, p, (size_t)(text + sizeof text - p));
+}
+
 /* Nanoseconds as seconds, exact and without trailing zeros. */
 static void put_seconds(struct buf *b, int64_t ns)
 {
-	char text[40];
-	uint64_t abs = ns < 0 ? 0 - (uint64_t)ns : (uint64_t)ns;
-	int n = snprintf(text, sizeof text, "%s%" PRIu64 ".%09" PRIu64, ns < 0 ? "-" : "", abs / NS_PER_S, abs % NS_PER_S);
-	while (text[n - 1] == '0')
-		n--;
-	if (text[n - 1] == '.')
-		n--;
-	buf_put(b, text, (size_t)n);
+	uint64_t abs = ns < 0 ? 0 - (uint64_t)ns : (uint64_t)ns, left = abs % NS_PER_S;
+	char text[10] = ".";
+	size_t n = 1;
+	if (ns < 0)
+		buf_putc(b, '-');
+	put_count(b, abs / NS_PER_S);
+	for (uint64_t unit = NS_PER_S / 10; left; left %= unit, unit /= 10)
+		text[n++] = (char)('0' + left / unit);
+	if (n > 1)
+		buf_put(b, text, n);
 }
 
 /* The shortest text that reads back as the same number. */
@@ -73,7 +84,9 @@ static void put_number(struct buf *b, double v)
 	} else if (isinf(v)) {
 		buf_puts(b, v > 0 ? "+Inf" : "-Inf");
 	} else if (fabs(v) < 1e15 && v == (double)(int64_t)v) {
-		buf_printf(b, "%" PRId64, (int64_t)v);
+		if (v < 0)
+			buf_putc(b, '-');
+		put_count(b, (uint64_t)fabs(v));
 	} else {
 		char text[40];
 		for (int digits = 15; digits <= 17; digits++) {
@@ -85,10 +98,24 @@ static void put_number(struct buf *b, double v)
 	}
 }
 
+/* Length of the ASCII at s that needs no escape. */
+static size_t plain_len(const char *s, size_t len)
+{
+	size_t n = 0;
+	while (n < len && !((unsigned char)s[n] & 0x80) && s[n] != '\\' && s[n] != '\n' && s[n] != '"')
+		n++;
+	return n;
+}
+
 /* The formats have three escapes only, and refuse the whole page for a byte that is not UTF-8. */
 static void put_escaped(struct buf *b, const char *s, bool quotes)
 {
 	for (size_t left = strlen(s), n; left; s += n, left -= n) {
+		n = plain_len(s, left);
+		if (n) {
+			buf_put(b, s, n);
+			continue;
+		}
 		n = str_utf8(s, left);
 		if (!n) {
 			buf_puts(b, "\xef\xbf\xbd");
@@ -206,7 +233,9 @@ static void begin(struct metrics_page *page, const char *suffix, const char *key
 	buf_putc(b, '{');
 	buf_put(b, page->labels.data, page->labels.len);
 	if (key) {
-		buf_printf(b, ",%s=\"", key);
+		buf_putc(b, ',');
+		buf_puts(b, key);
+		buf_puts(b, "=\"");
 		put_escaped(b, value, true);
 		buf_putc(b, '"');
 	}
@@ -223,7 +252,8 @@ static void sample_seconds(struct metrics_page *page, const char *key, const cha
 static void sample_count(struct metrics_page *page, const char *suffix, const char *key, const char *value, uint64_t n)
 {
 	begin(page, suffix, key, value);
-	buf_printf(page->out, "%" PRIu64 "\n", n);
+	put_count(page->out, n);
+	buf_putc(page->out, '\n');
 }
 
 static void row_success(struct metrics_page *page, const struct metrics_row *row)

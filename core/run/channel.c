@@ -12,6 +12,7 @@
 
 #define CHANNEL_MAGIC 0x6368616eu
 #define READ_MIN 65536u
+#define HELD_MAX 65536u /* bytes; more do not wait for company */
 #define READ_ROUNDS 4 /* reads in one turn; then the other descriptors have theirs */
 
 struct channel {
@@ -28,6 +29,7 @@ struct channel {
 	void (*drained)(void *ctx);
 	ev_io reading, writing;
 	struct loop_later flush, report;
+	struct wheel_timer held;
 };
 
 static void report_close(struct loop_later *later)
@@ -130,6 +132,7 @@ static void on_readable(struct ev_loop *ev, ev_io *w, int revents)
 void channel_flush(struct channel *ch)
 {
 	CHECK_MAGIC(ch, CHANNEL_MAGIC);
+	loop_timer_stop(ch->loop, &ch->held);
 	while (!ch->closed && ch->out_sent < ch->out.len) {
 		ssize_t n = send(ch->fd, ch->out.data + ch->out_sent, ch->out.len - ch->out_sent, MSG_NOSIGNAL);
 		if (n < 0 && errno == EINTR)
@@ -173,6 +176,12 @@ static void flush_later(struct loop_later *later)
 	channel_flush((struct channel *)((char *)later - offsetof(struct channel, flush)));
 }
 
+static void on_held(struct wheel_timer *t)
+{
+	struct channel *ch = (struct channel *)((char *)t - offsetof(struct channel, held));
+	loop_later(ch->loop, &ch->flush); /* what else is due in this turn goes first, or with it */
+}
+
 struct channel *channel_new(struct loop *loop, int fd, size_t out_max, const struct channel_events *events, void *ctx)
 {
 	struct channel *ch = xnew(struct channel);
@@ -184,6 +193,7 @@ struct channel *channel_new(struct loop *loop, int fd, size_t out_max, const str
 	ch->reading.data = ch->writing.data = ch;
 	ch->flush.fn = flush_later;
 	ch->report.fn = report_close;
+	ch->held.fn = on_held;
 	ev_io_start(loop->ev, &ch->reading);
 	return ch;
 }
@@ -195,6 +205,7 @@ void channel_free(struct channel *ch)
 	ev_io_stop(ch->loop->ev, &ch->writing);
 	loop_later_cancel(ch->loop, &ch->flush);
 	loop_later_cancel(ch->loop, &ch->report);
+	loop_timer_stop(ch->loop, &ch->held);
 	close(ch->fd);
 	ch->closed = true;
 	if (ch->in_callback)
@@ -216,6 +227,11 @@ struct buf *channel_begin(struct channel *ch, uint16_t type)
 
 void channel_end(struct channel *ch)
 {
+	channel_end_within(ch, 0);
+}
+
+void channel_end_within(struct channel *ch, int64_t hold_ns)
+{
 	size_t len = ch->out.len - ch->frame_at - FRAME_HEADER;
 	if (len > FRAME_MAX)
 		panic("frame of %zu bytes", len);
@@ -232,7 +248,10 @@ void channel_end(struct channel *ch)
 		close_later(ch, "peer does not read");
 		return;
 	}
-	loop_later(ch->loop, &ch->flush);
+	if (!hold_ns || channel_backlog(ch) > HELD_MAX)
+		loop_later(ch->loop, &ch->flush);
+	else if (!wheel_running(&ch->held))
+		loop_timer_set(ch->loop, &ch->held, ch->loop->now_ns + hold_ns);
 }
 
 size_t channel_backlog(const struct channel *ch)

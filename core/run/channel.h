@@ -38,6 +38,8 @@ void channel_free(struct channel *ch);
  * by channel_full(); beyond twice out_max the channel closes instead of growing on. */
 struct buf *channel_begin(struct channel *ch, uint16_t type);
 void channel_end(struct channel *ch);
+/* The same, for a frame that may wait so long for others to leave with it; 0 is the end of this turn. Order is kept. */
+void channel_end_within(struct channel *ch, int64_t hold_ns);
 
 /* Writes now what can be written, instead of at the end of the turn. */
 void channel_flush(struct channel *ch);

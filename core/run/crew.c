@@ -83,11 +83,10 @@ static void pool_resize(struct pool *p, unsigned n)
 		p->seats[i]->closed = false;
 }
 
-static struct pool *pool_new(struct crew *crew, const char *name, const struct driver_table *d)
+static struct pool *pool_new(struct crew *crew, const char *name)
 {
 	struct pool *p = xnew(struct pool);
 	p->crew = crew;
-	p->raw = !strcmp(d->needs, "raw");
 	p->name = xstrdup(name);
 	LL_APPEND(crew->pools, p);
 	return p;
@@ -101,13 +100,26 @@ static bool has_path(const char *const *paths, size_t n, const char *path)
 	return false;
 }
 
+/* Does a driver come from another file now than the one that the pool's workers have loaded? */
+static bool moved(const struct pool *p, const struct model *m)
+{
+	for (uint32_t i = 0; p->registry && i < m->registry->n_drivers; i++) {
+		const struct driver_table *now = m->registry->drivers[i], *before = registry_driver(p->registry, now->name);
+		if (before && strcmp(before->plugin->path, now->plugin->path) != 0 &&
+		    has_path(p->plugins, p->n_plugins, before->plugin->path))
+			return true;
+	}
+	return false;
+}
+
 /* Gives the pool its plugins; workers learn of new ones, and are replaced where one they have has changed. */
-static void pool_set_plugins(struct pool *p, const struct model *m, const char **paths, uint32_t n,
+static void pool_set_plugins(struct pool *p, const struct model *m, const char **paths, uint32_t n, bool raw,
                              const char *const *changed, size_t n_changed)
 {
-	bool recycle = false;
+	bool recycle = p->raw != raw || moved(p, m);
 	for (uint32_t i = 0; i < p->n_plugins; i++)
 		recycle |= has_path(changed, n_changed, p->plugins[i]);
+	p->raw = raw;
 	for (unsigned k = 0; k < p->n_seats; k++) {
 		struct worker *w = p->seats[k]->worker;
 		if (!w)
@@ -127,6 +139,19 @@ static void pool_set_plugins(struct pool *p, const struct model *m, const char *
 	p->registry = registry_ref(m->registry);
 	if (old)
 		registry_unref(old);
+}
+
+/* Does any driver of this pool that targets use need raw sockets? */
+static bool pool_wants_raw(const struct crew *crew, const struct model *m, const bool *used, const char *pool)
+{
+	const struct registry *r = m->registry;
+	bool raw = false;
+	for (uint32_t i = 0; i < r->n_drivers; i++) {
+		char name[128];
+		pool_name(crew, m, r->drivers[i], name, sizeof name);
+		raw |= used[i] && !strcmp(name, pool) && !strcmp(r->drivers[i]->needs, "raw");
+	}
+	return raw;
 }
 
 /* The paths of all plugins whose drivers the model's targets use in this pool. */
@@ -155,12 +180,13 @@ void crew_apply(struct crew *crew, const struct model *m, const char *const *cha
 		char name[128];
 		pool_name(crew, m, r->drivers[i], name, sizeof name);
 		if (used[i] && !pool_find(crew, name))
-			pool_new(crew, name, r->drivers[i]);
+			pool_new(crew, name);
 	}
 	for (struct pool *p = crew->pools; p; p = p->next) {
 		uint32_t n;
 		const char **paths = paths_of_pool(crew, m, used, p->name, &n);
-		pool_set_plugins(p, m, paths, n, changed, n_changed);
+		bool raw = n ? pool_wants_raw(crew, m, used, p->name) : p->raw;
+		pool_set_plugins(p, m, paths, n, raw, changed, n_changed);
 		pool_resize(p, n ? seats_wanted(m, p) : 0);
 		for (unsigned k = 0; k < p->n_seats; k++)
 			if (!p->seats[k]->closed && !p->seats[k]->worker && !wheel_running(&p->seats[k]->restart))
@@ -219,7 +245,7 @@ void crew_isolate(struct crew *crew, const char *driver)
 
 /* --- seats ------------------------------------------------------------------------------------ */
 
-void seat_wait(struct seat *seat, struct flight *f)
+static void seat_wait(struct seat *seat, struct flight *f)
 {
 	if (seat->closed || seat->n_waiting >= WAITING_MAX) {
 		flight_unknown(seat->pool->crew->core, f, PROBED_REASON_OVERLOADED, "too many probes wait for a worker");
@@ -291,6 +317,14 @@ void crew_dispatch(struct crew *crew, struct flight *f)
 		seat_wait(seat, f);
 	else if (!worker_dispatch(seat->worker, f))
 		flight_unknown(crew->core, f, PROBED_REASON_OVERLOADED, "too many probes are under way in the worker");
+}
+
+void crew_log_level(struct crew *crew)
+{
+	for (struct pool *p = crew->pools; p; p = p->next)
+		for (unsigned i = 0; i < p->n_seats; i++)
+			if (p->seats[i]->worker)
+				child_send_log_level(p->seats[i]->worker->child);
 }
 
 void crew_release(struct crew *crew, struct flight *f)

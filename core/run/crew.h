@@ -19,6 +19,8 @@ void crew_apply(struct crew *crew, const struct model *model, const char *const 
 void crew_isolate(struct crew *crew, const char *driver);
 
 /* After all subjects have their homes: what waited at seats that were closed goes there. */
+/* The log's level or form has changed: workers are told. */
+void crew_log_level(struct crew *crew);
 void crew_settle(struct crew *crew);
 
 /* The seat that a target belongs in. */

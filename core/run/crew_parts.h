@@ -89,7 +89,6 @@ void worker_watch(struct worker *w, int64_t now_ns);
 /* --- crew.c ----------------------------------------------------------------------------------- */
 /* The worker of a seat has ended: its flights that may run again wait at the seat. */
 void seat_lost_worker(struct seat *seat, bool was_ready);
-void seat_wait(struct seat *seat, struct flight *f);
 void seat_send_waiting(struct seat *seat);
 void crew_worker_gone(struct crew *crew, struct worker *w);
 

@@ -98,14 +98,16 @@ bool worker_dispatch(struct worker *w, struct flight *f)
 	}
 	f->slot = w->free_slots[--w->n_free];
 	f->worker = w;
+	flight_sent(f);
 	w->slots[f->slot] = (struct slot){ .flight = f, .seq = f->seq };
 	w->inflight++;
+	uint32_t prompt = w->crew->core->mode == CORE_ONCE ? DISPATCH_PROMPT : 0;
 	struct wire_dispatch m = { .slot = f->slot,
 		                   .target = f->target_id,
 		                   .seq = f->seq,
 		                   .due_ns = f->due_ns,
 		                   .timeout_ns = f->timeout_ns,
-		                   .flags = f->again ? DISPATCH_AGAIN : 0 };
+		                   .flags = prompt | (f->again ? DISPATCH_AGAIN : 0) };
 	wire_put_dispatch(&w->batch, &m);
 	w->n_batch++;
 	loop_later(w->crew->core->loop, &w->send);
@@ -272,7 +274,7 @@ static void settle_flights(struct worker *w, const struct guilt *g, const char *
 			f->again = true;
 			core->count.again++;
 			loop_timer_set(core->loop, &f->overdue, clock_now_ns() + f->timeout_ns + RETIRE_GRACE_NS);
-			seat_wait(f->subject->home, f);
+			crew_dispatch(w->crew, f); /* its home may be another seat by now, with a worker that runs */
 		}
 	}
 }
@@ -293,7 +295,7 @@ static void on_gone(void *owner, int status, const char *why)
 		bool external = WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL;
 		if (!g.driver && !external)
 			suspect_threads(w, &g);
-		log_error("worker died", "worker", w->who, "pid", log_int(child_pid(w->child)), "why", why, "in driver", g.driver,
+		log_event(crew->draining && child_killed_by_us(w->child) ? LOG_DEBUG : LOG_ERROR, "worker died", "worker", w->who, "pid", log_int(child_pid(w->child)), "why", why, "in driver", g.driver,
 		          "under way", log_int(w->inflight), NULL);
 	}
 	if (g.driver && !crew->draining) {

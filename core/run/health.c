@@ -5,6 +5,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "plugin/quarantine.h"
 #include "run/core.h"
 #include "run/crew.h"
 
@@ -15,6 +16,7 @@ struct record {
 	int64_t at_ns[STRIKES_KEPT]; /* ring of `n` strikes since the last pardon */
 	uint64_t n, total;
 	char *quarantine; /* why; NULL: none */
+	int64_t since_wall_ns;
 	UT_hash_handle hh;
 };
 
@@ -63,6 +65,22 @@ bool health_suspect(const struct core *core, const char *driver)
 	return r && r->n;
 }
 
+void health_save(const struct core *core, bool ended)
+{
+	const char *state_dir = core->mode == CORE_DAEMON && core->model ? core->model->settings.state_dir : NULL;
+	if (!state_dir)
+		return;
+	json_t *all = quarantine_new();
+	for (const struct record *r = ended ? NULL : core->health->by_driver; r; r = r->hh.next)
+		if (r->quarantine)
+			quarantine_add(all, r->driver, r->since_wall_ns, r->quarantine);
+	int rc = quarantine_save(state_dir, all);
+	if (rc)
+		log_warn("quarantine can't be written down", "folder", state_dir, "why", strerror(-rc), "effect",
+		         "--list-plugins does not show it", NULL);
+	json_decref(all);
+}
+
 void health_strike(struct core *core, const char *driver, const char *what)
 {
 	struct health *h = core->health;
@@ -83,12 +101,14 @@ void health_strike(struct core *core, const char *driver, const char *what)
 		crew_isolate(core->crew, driver);
 	if (r->quarantine || limit <= 0 || n < limit)
 		return;
+	r->since_wall_ns = clock_wall_ns();
 	r->quarantine = xasprintf("driver %s is in quarantine after %d strikes, the last: %s; mend or replace its plugin, "
 	                          "then reload",
 	                          driver, n, what);
 	h->quarantines++;
 	log_error("driver quarantined", "driver", driver, "strikes", log_int(n), "last", what, "do",
 	          "mend or replace its plugin, then reload", NULL);
+	health_save(core, false);
 }
 
 const char *health_quarantined(const struct core *core, const char *driver)

@@ -41,6 +41,7 @@ struct recorder {
 	size_t n_sinks, cap_sinks, n_closing, cap_closing;
 	struct sync *syncs, **syncs_tail;
 	struct wheel_timer tick;
+	struct loop_later kick;
 	ev_async news;
 	const char *driver_name;           /* of the last record, so that most need no search */
 	const struct driver_table *driver;
@@ -63,6 +64,13 @@ static void send_status(struct recorder *r, struct recorder_sink *s, bool only_n
 	struct buf *b = channel_begin(r->channel, WIRE_SINK_STATUS);
 	wire_put_sink_status(b, &status);
 	channel_end(r->channel);
+}
+
+static void kick(struct loop_later *later)
+{
+	struct recorder *r = (struct recorder *)((char *)later - offsetof(struct recorder, kick));
+	for (size_t i = 0; i < r->n_sinks; i++)
+		recorder_sink_kick(r->sinks[i]);
 }
 
 /* --- syncs ------------------------------------------------------------------------------------- */
@@ -209,6 +217,7 @@ static int on_record(struct recorder *r, uint16_t type, struct cursor *c)
 	struct record_block *b = record_block_new(type, data, len, driver);
 	for (size_t i = 0; i < r->n_sinks; i++)
 		recorder_sink_push(r->sinks[i], b);
+	loop_later(r->loop, &r->kick);
 	record_block_unref(b);
 	return 0;
 }
@@ -380,6 +389,7 @@ int recorder_run(int channel_fd, const struct recorder_limits *limits)
 	r->news.data = r;
 	ev_async_start(r->loop->ev, &r->news);
 	r->tick.fn = on_tick;
+	r->kick.fn = kick;
 	loop_timer_set(r->loop, &r->tick, clock_now_ns() + STATUS_EVERY_NS);
 	loop_run(r->loop);
 

@@ -14,6 +14,7 @@
 
 #define SINK_MAGIC 0x73696e6bu
 #define BATCH 64
+#define KICK_AT 512 /* records; then the thread begins at once */
 #define FLUSH_EVERY_NS NS_PER_S
 #define RETRY_MIN_NS NS_PER_S
 #define RETRY_MAX_NS (30 * NS_PER_S)
@@ -344,10 +345,19 @@ void recorder_sink_push(struct recorder_sink *s, struct record_block *b)
 	if (s->queued == s->ring_size)
 		grow_ring(s);
 	s->ring[(s->ring_at + s->queued) % s->ring_size] = record_block_ref(b);
-	bool was_empty = !s->queued++;
+	s->queued++;
 	s->queued_bytes += b->len;
 	s->pushed++;
-	if (was_empty)
+	if (s->queued == KICK_AT)
+		pthread_cond_signal(&s->news);
+	pthread_mutex_unlock(&s->lock);
+}
+
+void recorder_sink_kick(struct recorder_sink *s)
+{
+	CHECK_MAGIC(s, SINK_MAGIC);
+	pthread_mutex_lock(&s->lock);
+	if (s->queued)
 		pthread_cond_signal(&s->news);
 	pthread_mutex_unlock(&s->lock);
 }

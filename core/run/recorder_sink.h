@@ -25,8 +25,9 @@ struct recorder_sink;
 struct recorder_sink *recorder_sink_new(const char *name, const struct probed_sink *plugin, struct options *options,
                                         const char *error, const struct recorder_limits *limits,
                                         void (*wake)(void *ctx), void *ctx);
-/* Takes a reference of its own. */
+/* Takes a reference of its own. The thread learns of it by recorder_sink_kick(), once for many. */
 void recorder_sink_push(struct recorder_sink *s, struct record_block *b);
+void recorder_sink_kick(struct recorder_sink *s);
 /* Files are opened again before the next batch is written; a sync waits for it. */
 void recorder_sink_reopen(struct recorder_sink *s);
 

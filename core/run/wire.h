@@ -83,7 +83,10 @@ struct wire_target {
 	const struct kv *options, *expects; /* decoded: freed by wire_target_free() */
 };
 
-enum { DISPATCH_AGAIN = 1 }; /* sent a second time after a worker's death */
+enum {
+	DISPATCH_AGAIN = 1,  /* sent a second time after a worker's death */
+	DISPATCH_PROMPT = 2, /* somebody waits for the result: it is not held for others to leave with it */
+};
 
 /* u32 slot, u32 target, u64 seq, i64 due, i64 timeout, u32 flags */
 struct wire_dispatch {

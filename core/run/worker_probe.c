@@ -14,6 +14,7 @@
 #include "base/clock.h"
 #include "base/mem.h"
 #include "base/unit.h"
+#include "plan/pace.h"
 
 #define SLAB_FIRST 64
 #define QUARANTINE 256 /* ended probes that are not used again yet */
@@ -116,6 +117,12 @@ static void mark_written(struct worker *w)
 
 /* --- the end ----------------------------------------------------------------------------------------- */
 
+/* Monitoring's results leave when the next probes are due: this process is awake then, and so is the core. */
+static int64_t hold_ns(const struct probed_probe *p, const struct worker *w)
+{
+	return p->prompt ? 0 : PACE_GRID_NS - w->loop->now_ns % PACE_GRID_NS;
+}
+
 static void send_result(const struct probed_probe *p, const struct result *r, bool last)
 {
 	struct worker *w = p->drv->worker;
@@ -125,7 +132,7 @@ static void send_result(const struct probed_probe *p, const struct result *r, bo
 	buf_u64(b, p->seq);
 	buf_u8(b, last);
 	result_encode(b, r);
-	channel_end(w->channel);
+	channel_end_within(w->channel, hold_ns(p, w));
 	if (channel_full(w->channel))
 		channel_pause(w->channel, true);
 }
@@ -349,6 +356,7 @@ int probe_dispatch(struct worker *w, const struct wire_dispatch *d)
 	struct probed_probe *p = probe_get(w);
 	p->state = PROBE_WAITING;
 	p->cancelled = false;
+	p->prompt = (d->flags & DISPATCH_PROMPT) != 0;
 	p->phase = -1;
 	p->drv = inst->drv;
 	p->inst = inst;

@@ -120,6 +120,7 @@ enum probe_state {
 struct probed_probe {
 	uint8_t state;
 	bool cancelled; /* ended by us rather than by the driver */
+	bool prompt;    /* DISPATCH_PROMPT */
 	int8_t phase;   /* under way, -1: none */
 	struct drv *drv;
 	struct instance *inst;

@@ -451,6 +451,22 @@ static void serve_hang(struct wire *w, const char *arg)
 	wire_hang(w);
 }
 
+/* A message of 1 GiB, or one that never ends, in fragments of 64 KiB. */
+static void serve_flood(struct wire *w, const char *arg)
+{
+	static const unsigned char whole[] = { 0x82, 0x7f, 0, 0, 0, 0, 0x40, 0, 0, 0 };
+	static const unsigned char part[] = { 0, 0x7f, 0, 0, 0, 0, 0, 1, 0, 0 }, first[] = { 0x02, 0x00 };
+	static char block[65536];
+	bool one = !strcmp(arg, "one");
+	accept_with(w, "");
+	wire_write(w, one ? whole : first, one ? sizeof whole : sizeof first);
+	for (int i = 0; i < 16384; i++) {
+		if (!one)
+			wire_write(w, part, sizeof part);
+		wire_write(w, block, sizeof block);
+	}
+}
+
 static struct fakehost_probe *against(server_fn fn, const char *arg)
 {
 	struct server s = server_start(4, fn, arg);
@@ -496,6 +512,13 @@ static void frames_that_are_not_websocket(void **state)
 	static const char *const not_text[] = { "8102fffe", "8102c080", "8103eda080", "8101c3", "8104f4908080" };
 	for (size_t i = 0; i < sizeof not_text / sizeof not_text[0]; i++)
 		expect_error(against(serve_frames, not_text[i]), PROBED_REASON_PROTOCOL, "message 1 is text, but not UTF-8");
+}
+
+static void a_gibibyte_is_cut_at_the_limit(void **state)
+{
+	(void)state;
+	expect_error(against(serve_flood, "one"), PROBED_REASON_PROTOCOL, "longer than max_message (1048576 bytes)");
+	expect_error(against(serve_flood, "endless"), PROBED_REASON_PROTOCOL, "longer than max_message (1048576 bytes)");
 }
 
 static void text_is_utf8(void **state)
@@ -668,6 +691,7 @@ int main(void)
 		TEST(answers_that_are_no_handshake),
 		TEST(connections_that_break),
 		TEST(frames_that_are_not_websocket),
+		TEST(a_gibibyte_is_cut_at_the_limit),
 		TEST(text_is_utf8),
 		TEST(a_byte_at_a_time),
 		TEST(silence_times_out),
