@@ -90,13 +90,14 @@ static void read_part(struct builder *b, const struct section *s, bool sink, str
 		return;
 	}
 	struct kv *kvs = arena_alloc(arena, s->n * sizeof *kvs);
+	const struct place nowhere = { 0 };
 	uint32_t count = 0;
 	for (size_t i = 0; i < s->n; i++)
 		if (&s->entries[i] != e)
 			kvs[count++] = (struct kv){ .key = arena_str(arena, s->entries[i].key),
 						    .value = arena_str(arena, s->entries[i].value),
 						    .at = place_keep(b, s->entries[i].at) };
-	size_t wrong = options_check(&table->options, kvs, count, s->damaged ? (struct place){ 0 } : s->at, s->title, known,
+	size_t wrong = options_check(&table->options, kvs, count, s->damaged ? nowhere : s->at, s->title, known,
 				     ARRAY_LEN(known), b->errs);
 	if (wrong || s->damaged)
 		return;

@@ -252,6 +252,7 @@ static void check_texts(struct builder *b, const struct parted *p, const struct 
 void target_build(struct builder *b, const char *name, struct place at, const struct driver_table *driver,
 		  const struct kvs *all)
 {
+	const struct place nowhere = { 0 };
 	char title[NAME_MAX_BYTES * 2 + 16];
 	size_t before = b->errs->errors;
 	snprintf(title, sizeof title, "target %s", name);
@@ -267,7 +268,7 @@ void target_build(struct builder *b, const char *name, struct place at, const st
 	for (size_t i = 0; i < all->n; i++)
 		take_key(b, &p, &all->list[i]);
 	if (expand_url(b, &p, driver))
-		options_check(&driver->options, p.options.list, p.options.n, b->damaged ? (struct place){ 0 } : p.t.at,
+		options_check(&driver->options, p.options.list, p.options.n, b->damaged ? nowhere : p.t.at,
 			      title, core_key_names, CORE_KEYS, b->errs);
 	check_texts(b, &p, driver);
 	if (b->errs->errors == before && !b->damaged)
