@@ -133,6 +133,7 @@ static int cmd_run(const struct cli *cli, struct loaded *first)
 	struct show *show = cli->show || cli->n_urls ? show_new(stdout, false) : NULL;
 	if (show)
 		core->observer = (struct core_observer){ .result = show_result, .ctx = show };
+	log_set((enum log_level)first->model->settings.log_level, first->model->settings.log_json);
 	if (!first->model->n_targets)
 		log_warn("nothing to probe", "why", "there is no [target ...] in the configuration", NULL);
 	int rc = core_run(core, first, cli->for_ns);

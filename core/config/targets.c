@@ -255,9 +255,20 @@ static void check_texts(struct builder *b, const struct parted *p, const struct 
 	}
 }
 
+/* Where keys of the section were refused already, what seems to be missing is not told as well. */
+static void check_options(struct builder *b, const struct parted *p, const struct driver_table *driver, bool hurt)
+{
+	const struct kvs *o = &p->options;
+	if (!hurt)
+		options_check(&driver->options, o->list, o->n, p->t.at, p->title, core_key_names, CORE_KEYS, b->errs);
+	for (size_t i = 0; hurt && i < o->n; i++)
+		option_check(&driver->options, &o->list[i], p->title, core_key_names, CORE_KEYS, b->errs);
+}
+
 void target_build(struct builder *b, const char *name, struct place at, const struct driver_table *driver,
 		  const struct kvs *all)
 {
+	const struct place nowhere = { 0 };
 	char title[NAME_MAX_BYTES * 2 + 16];
 	size_t before = b->errs->errors;
 	snprintf(title, sizeof title, "target %s", name);
@@ -273,10 +284,9 @@ void target_build(struct builder *b, const char *name, struct place at, const st
 	for (size_t i = 0; i < all->n; i++)
 		take_key(b, &p, &all->list[i]);
 	if (expand_url(b, &p, driver))
-		options_check(&driver->options, p.options.list, p.options.n, b->damaged ? (struct place){ 0 } : p.t.at,
-			      title, core_key_names, CORE_KEYS, b->errs);
+		check_options(b, &p, driver, all->hurt);
 	check_texts(b, &p, driver);
-	if (b->errs->errors == before && !b->damaged)
+	if (b->errs->errors == before && !all->hurt)
 		keep_target(b, &p);
 	free(p.options.list);
 	free(p.labels.list);
@@ -318,7 +328,7 @@ static const struct driver_table *find_driver(struct builder *b, const struct se
 	}
 	if (by_default)
 		return registry_driver(b->registry, by_default->value);
-	if (s->damaged)
+	if (s->hurt)
 		return NULL;
 	if (url)
 		errs_add(b->errs, url->at, s->title, "url",
@@ -351,9 +361,8 @@ static void gather(struct builder *b, const struct section *s, const struct driv
 
 static void read_target(struct builder *b, const struct section *s)
 {
-	struct kvs all = { 0 };
+	struct kvs all = { .hurt = s->hurt };
 	const struct driver_table *driver = find_driver(b, s);
-	b->damaged = s->damaged;
 	bool set = section_find(s, "targets_from") != NULL;
 	if (!*s->name) {
 		errs_add(b->errs, s->at, s->title, NULL, "a target needs a name: [target NAME]");

@@ -128,11 +128,11 @@ static void on_stop_at(struct wheel_timer *t)
 static void start_scheduling(struct core *core, const char *why)
 {
 	core->scheduling = true;
+	sd_notify(0, "READY=1");
 	if (why)
 		log_warn("probing begins, but not all is up", "why", why, NULL);
 	else
 		log_info("probing begins", NULL);
-	sd_notify(0, "READY=1");
 	struct subject *s, *next;
 	HASH_ITER(hh, core->by_name, s, next)
 		subject_schedule(core, s);

@@ -17,12 +17,17 @@
 #define OUT_MAX (64u << 20)
 #define LIMIT_NS (30 * NS_PER_S)
 
+struct asked_part {
+	const struct part *part;
+	bool sink;
+};
+
 struct verify {
 	struct loop *loop;
 	const struct target **asked;
 	size_t n_asked, cap_asked;
-	const struct part **parts; /* sinks, then services */
-	size_t n_parts, cap_parts, n_sinks;
+	struct asked_part *parts;
+	size_t n_parts, cap_parts;
 	struct errs *errs;
 	struct child *child;
 	struct worker_page *page;
@@ -43,16 +48,17 @@ static void collect(void *ctx, enum change what, const struct target *before, co
 	v->asked[v->n_asked++] = after;
 }
 
-static void collect_parts(struct verify *v, const struct part *now, size_t n, const struct part *old, size_t n_old)
+static void collect_parts(struct verify *v, const struct part *now, size_t n, const struct part *before, size_t n_before,
+			  bool sink)
 {
 	for (size_t i = 0; i < n; i++) {
-		bool known = false;
-		for (size_t k = 0; k < n_old && !known; k++)
-			known = old[k].digest == now[i].digest && !strcmp(old[k].name, now[i].name);
-		if (known)
+		size_t k = 0;
+		while (k < n_before && before[k].digest != now[i].digest)
+			k++;
+		if (k < n_before)
 			continue;
 		xgrow(v->parts, v->n_parts, v->cap_parts);
-		v->parts[v->n_parts++] = &now[i];
+		v->parts[v->n_parts++] = (struct asked_part){ &now[i], sink };
 	}
 }
 
@@ -68,18 +74,11 @@ static void finish(struct verify *v)
 	loop_later(v->loop, &v->tell);
 }
 
-static void refuse(struct verify *v, uint32_t id, const char *why)
+/* "KEY: why" is where the key was written; anything else where its section is. */
+static void refuse(struct verify *v, const char *kind, const char *name, struct place at, const struct kv *options,
+		   uint32_t n_options, const char *why)
 {
-	size_t k = id - v->n_asked; /* of a part */
-	bool is_target = id < v->n_asked;
-	const struct target *t = is_target ? v->asked[id] : NULL;
-	const struct part *p = is_target ? NULL : v->parts[k];
-	const struct kv *options = t ? t->options : p->options;
-	uint32_t n_options = t ? t->n_options : p->n_options;
-	struct place at = t ? t->at : p->at;
-	const char *kind = t ? "target" : k < v->n_sinks ? "sink" : "service";
-	CLEANUP_FREE char *section = xasprintf("%s %s", kind, t ? t->name : p->name);
-	/* "KEY: why" is where the key was written */
+	CLEANUP_FREE char *section = xasprintf("%s %s", kind, name);
 	for (uint32_t i = 0; i < n_options; i++) {
 		size_t n = strlen(options[i].key);
 		if (!strncmp(why, options[i].key, n) && why[n] == ':')
@@ -88,10 +87,36 @@ static void refuse(struct verify *v, uint32_t id, const char *why)
 	errs_add(v->errs, at, section, NULL, "%s", why);
 }
 
+static int on_target_refused(struct verify *v, struct cursor *c)
+{
+	uint32_t id = cursor_u32(c);
+	const char *why = cursor_str(c);
+	if (id >= v->n_asked || !why)
+		return -1;
+	const struct target *t = v->asked[id];
+	refuse(v, "target", t->name, t->at, t->options, t->n_options, why);
+	return 0;
+}
+
+static int on_part_refused(struct verify *v, struct cursor *c)
+{
+	bool sink = cursor_u8(c);
+	const char *name = cursor_str(c), *why = cursor_str(c);
+	if (!name || !why)
+		return -1;
+	for (size_t i = 0; i < v->n_parts; i++) {
+		const struct part *p = v->parts[i].part;
+		if (v->parts[i].sink != sink || strcmp(p->name, name) != 0)
+			continue;
+		refuse(v, sink ? "sink" : "service", name, p->at, p->options, p->n_options, why);
+		return 0;
+	}
+	return -1;
+}
+
 static int on_frame(void *owner, uint16_t type, struct cursor *c)
 {
 	struct verify *v = owner;
-	uint32_t id;
 	const char *why;
 	switch (type) {
 	case WIRE_READY:
@@ -103,12 +128,9 @@ static int on_frame(void *owner, uint16_t type, struct cursor *c)
 		errs_add(v->errs, (struct place){ 0 }, NULL, NULL, "targets can't be checked: %s", why ? why : "no reason given");
 		return 0;
 	case WIRE_TARGET_REFUSED:
-		id = cursor_u32(c);
-		why = cursor_str(c);
-		if (id >= v->n_asked + v->n_parts || !why)
-			return -1;
-		refuse(v, id, why);
-		return 0;
+		return on_target_refused(v, c);
+	case WIRE_PART_REFUSED:
+		return on_part_refused(v, c);
 	case WIRE_SYNCED:
 		v->synced = true;
 		finish(v);
@@ -125,10 +147,9 @@ static void on_gone(void *owner, int status, const char *why)
 	if (v->synced)
 		return;
 	uint32_t call = atomic_load(&v->page->in_call);
-	bool known = call && call <= ARRAY_LEN(v->page->drivers);
-	errs_add(v->errs, (struct place){ 0 }, NULL, NULL, "%s%.40s brought its process down while %s checked: %s",
-	         known ? "driver " : "a plugin", known ? v->page->drivers[call - 1] : "",
-	         known ? "targets were" : "the configuration was", why);
+	const char *driver = call && call <= ARRAY_LEN(v->page->drivers) ? v->page->drivers[call - 1] : "unknown";
+	errs_add(v->errs, (struct place){ 0 }, NULL, NULL, "driver %.40s brought its process down while targets were checked: %s",
+	         driver, why);
 	v->synced = true;
 	finish(v);
 }
@@ -147,8 +168,9 @@ static const char **plugin_paths(const struct verify *v, uint32_t *n)
 	uint32_t cap = 0;
 	*n = 0;
 	for (size_t i = 0; i < v->n_asked + v->n_parts; i++) {
-		const char *path =
-			i < v->n_asked ? v->asked[i]->driver->plugin->path : v->parts[i - v->n_asked]->table->plugin->path;
+		const struct plugin_table *plugin =
+		    i < v->n_asked ? v->asked[i]->driver->plugin : v->parts[i - v->n_asked].part->table->plugin;
+		const char *path = plugin->path;
 		uint32_t k = 0;
 		while (k < *n && strcmp(paths[k], path) != 0)
 			k++;
@@ -187,12 +209,9 @@ static void send_all(struct verify *v)
 		channel_end(ch);
 	}
 	for (size_t i = 0; i < v->n_parts; i++) {
-		const struct part *p = v->parts[i];
+		const struct part *p = v->parts[i].part;
 		struct wire_part m = { .name = p->name, .driver = p->table->name, .n_options = p->n_options, .options = p->options };
-		struct buf *b = channel_begin(ch, WIRE_PART_CHECK);
-		buf_u32(b, (uint32_t)(v->n_asked + i));
-		buf_u8(b, i >= v->n_sinks);
-		wire_put_part(b, &m);
+		wire_put_part(channel_begin(ch, v->parts[i].sink ? WIRE_SINK_OPEN : WIRE_SERVICE_START), &m);
 		channel_end(ch);
 	}
 	buf_u64(channel_begin(ch, WIRE_SYNC), 1);
@@ -205,9 +224,9 @@ struct verify *verify_start(struct loop *loop, const struct model *model, const 
 	struct verify *v = xnew(struct verify);
 	*v = (struct verify){ .loop = loop, .errs = errs, .done = done, .ctx = ctx, .limit.fn = on_limit, .tell.fn = on_tell };
 	model_diff(before, model, collect, v);
-	collect_parts(v, model->sinks, model->n_sinks, before ? before->sinks : NULL, before ? before->n_sinks : 0);
-	v->n_sinks = v->n_parts;
-	collect_parts(v, model->services, model->n_services, before ? before->services : NULL, before ? before->n_services : 0);
+	collect_parts(v, model->sinks, model->n_sinks, before ? before->sinks : NULL, before ? before->n_sinks : 0, true);
+	collect_parts(v, model->services, model->n_services, before ? before->services : NULL, before ? before->n_services : 0,
+		      false);
 	if (!v->n_asked && !v->n_parts) {
 		loop_later(loop, &v->tell);
 		return v;

@@ -151,20 +151,6 @@ static int on_target_add(struct worker *w, struct cursor *c)
 	return 0;
 }
 
-static int on_part_check(struct worker *w, struct cursor *c)
-{
-	struct wire_part m;
-	char error[600];
-	uint32_t id = cursor_u32(c);
-	bool is_service = cursor_u8(c);
-	if (!w->check_only || wire_get_part(c, &m))
-		return -1;
-	if (part_check(&m, is_service, error, sizeof error))
-		refuse(w, id, error);
-	wire_part_free(&m);
-	return 0;
-}
-
 static int on_dispatch(struct worker *w, struct cursor *c)
 {
 	uint32_t n = cursor_count(c, WIRE_DISPATCH_BYTES);
@@ -215,8 +201,9 @@ static int on_frame(void *ctx, uint16_t type, struct cursor *c)
 	case WIRE_TARGET_REMOVE:
 		instance_remove(w, cursor_u32(c));
 		return 0;
-	case WIRE_PART_CHECK:
-		return on_part_check(w, c);
+	case WIRE_SINK_OPEN:
+	case WIRE_SERVICE_START:
+		return worker_check_part(w, c, type == WIRE_SINK_OPEN);
 	case WIRE_DISPATCH:
 		return on_dispatch(w, c);
 	case WIRE_CANCEL:

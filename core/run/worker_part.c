@@ -1,51 +1,65 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* worker_part.c - where a worker only checks: what sinks and services themselves say of their options. */
-#include "run/worker_state.h"
-
-#include <stdio.h>
+/* worker_part.c - what sinks and services say of their configuration; only a worker that checks is asked. */
+#include <probed/service.h>
+#include <probed/sink.h>
 
 #include "plugin/loader.h"
+#include "run/worker_state.h"
 
-static int ask_sink(const struct wire_part *m, const struct options *o, const struct probed_sink *plugin, char *error,
-                    size_t size)
+static int32_t ask_sink(const struct wire_part *part, const struct options *o, char *error, size_t size)
 {
+	const struct part_table *table;
+	const struct probed_sink *sink = loader_sink(part->driver, &table);
 	struct probed_sink_args args = { .size = sizeof args,
-		                         .name = m->name,
+		                         .name = part->name,
 		                         .options = o->values,
 		                         .n_options = o->n,
 		                         .option_stride = sizeof *o->values };
 	void *none = NULL;
-	return plugin->open ? plugin->open(&args, 1, &none, error, size) : 0;
+	return sink->open ? sink->open(&args, 1, &none, error, size) : 0;
 }
 
-static int ask_service(const struct wire_part *m, const struct options *o, const struct probed_service *plugin, char *error,
-                       size_t size)
+static int32_t ask_service(const struct wire_part *part, const struct options *o, char *error, size_t size)
 {
+	const struct part_table *table;
+	const struct probed_service *service = loader_service(part->driver, &table);
 	struct probed_service_args args = { .size = sizeof args,
-		                            .name = m->name,
+		                            .name = part->name,
 		                            .options = o->values,
 		                            .n_options = o->n,
 		                            .option_stride = sizeof *o->values };
 	void *none = NULL;
-	return plugin->start ? plugin->start(&args, 1, &none, error, size) : 0;
+	return service->start ? service->start(&args, 1, &none, error, size) : 0;
 }
 
-int part_check(const struct wire_part *m, bool is_service, char *error, size_t size)
+static int ask(const struct wire_part *part, bool sink, char *error, size_t size)
 {
 	const struct part_table *table = NULL;
-	const struct probed_sink *sink = is_service ? NULL : loader_sink(m->driver, &table);
-	const struct probed_service *service = is_service ? loader_service(m->driver, &table) : NULL;
 	struct options o;
-	*error = '\0';
-	if (!sink && !service) {
-		snprintf(error, size, "no plugin provides \"%s\"", m->driver);
+	if (sink ? !loader_sink(part->driver, &table) : !loader_service(part->driver, &table)) {
+		snprintf(error, size, "its plugin can't be loaded");
 		return -1;
 	}
-	if (options_bind(&table->options, m->options, m->n_options, &o, error, size))
+	if (options_bind(&table->options, part->options, part->n_options, &o, error, size))
 		return -1;
-	int rc = sink ? ask_sink(m, &o, sink, error, size) : ask_service(m, &o, service, error, size);
-	if (rc && !*error)
-		snprintf(error, size, "%s refuses it, and does not say why", m->driver);
+	int rc = sink ? ask_sink(part, &o, error, size) : ask_service(part, &o, error, size);
 	options_free(&o);
 	return rc;
+}
+
+int worker_check_part(struct worker *w, struct cursor *c, bool sink)
+{
+	struct wire_part part;
+	char error[600] = "refused without a message";
+	if (!w->check_only || wire_get_part(c, &part))
+		return -1;
+	if (ask(&part, sink, error, sizeof error)) {
+		struct buf *b = channel_begin(w->channel, WIRE_PART_REFUSED);
+		buf_u8(b, sink);
+		buf_str(b, part.name);
+		buf_str(b, error);
+		channel_end(w->channel);
+	}
+	wire_part_free(&part);
+	return 0;
 }
