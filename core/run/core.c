@@ -242,8 +242,6 @@ int core_run(struct core *core, struct loaded *first, int64_t for_ns)
 		loop_timer_set(core->loop, &once.timer, clock_now_ns());
 	loop_run(core->loop);
 	loop_timer_stop(core->loop, &once.timer);
-	if (core->mode == CORE_DAEMON)
-		log_info("ended", "results", log_int((int64_t)core->count.probes), NULL);
 	return core->exit_status;
 }
 
@@ -287,6 +285,8 @@ void core_free(struct core *core)
 	ev_signal_stop(core->loop->ev, &core->on_int);
 	ev_signal_stop(core->loop->ev, &core->on_hup);
 	loop_free(core->loop);
+	if (core->mode == CORE_DAEMON)
+		log_info("ended", "results", log_int((int64_t)core->count.probes), NULL);
 	core->magic = 0;
 	free(core);
 }
