@@ -85,8 +85,11 @@ static int load(const struct cli *cli, struct loaded *first)
 
 static int cmd_check(struct loaded *first)
 {
-	printf("%zu targets, %zu sinks, %zu services: ok\n", first->model->n_targets, first->model->n_sinks,
-	       first->model->n_services);
+	const struct model *m = first->model;
+	if (!m->n_targets)
+		fputs("probed: nothing to probe: there is no [target ...]\n", stderr);
+	printf("%zu target%s, %zu sink%s, %zu service%s: ok\n", m->n_targets, m->n_targets == 1 ? "" : "s", m->n_sinks,
+	       m->n_sinks == 1 ? "" : "s", m->n_services, m->n_services == 1 ? "" : "s");
 	return 0;
 }
 
