@@ -83,7 +83,8 @@ struct flight {
 	struct registry *registry;
 	uint64_t seq;
 	int64_t due_ns, timeout_ns;
-	bool again; /* was sent a second time */
+	bool again;  /* was sent a second time */
+	bool looked; /* for its answer once more */
 	struct wheel_timer overdue;
 	struct seat *waits; /* the seat in whose waiting list it stands; NULL: sent, or not yet */
 	struct flight *prev, *next;

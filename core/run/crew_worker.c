@@ -426,7 +426,7 @@ static bool hangs(struct worker *w, int64_t now_ns, int64_t limit_ns)
 	bool in_driver = atomic_load(&w->page->in_call) != 0;
 	if (still > limit_ns && (state == 'S' || state == 'D') && in_driver)
 		return true;
-	if (still > limit_ns && cpu - w->cpu_ns > (now_ns - w->cpu_at_ns) / 3 && now_ns - w->cpu_at_ns > limit_ns / 3)
+	if (still > limit_ns && cpu - w->cpu_ns > limit_ns / 3)
 		return true;
 	return still > 10 * limit_ns;
 }

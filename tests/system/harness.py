@@ -226,7 +226,10 @@ class Daemon:
             return 0, ""
 
     def wait_ready(self):
-        until(lambda: self.get("/readyz")[0] == 200, "/readyz; log: %s" % self.log[-5:])
+        def ready():
+            assert self.process.poll() is None, "the daemon ended: %s" % self.log[-8:]
+            return self.get("/readyz")[0] == 200
+        until(ready, "/readyz; log: %s" % self.log[-5:])
         return self
 
     def metrics(self):
