@@ -90,7 +90,6 @@ static void read_part(struct builder *b, const struct section *s, bool sink, str
 		return;
 	}
 	struct kv *kvs = arena_alloc(arena, s->n * sizeof *kvs);
-	const struct place nowhere = { 0 };
 	uint32_t count = 0;
 	for (size_t i = 0; i < s->n; i++)
 		if (&s->entries[i] != e)

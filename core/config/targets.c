@@ -268,7 +268,6 @@ static void check_options(struct builder *b, const struct parted *p, const struc
 void target_build(struct builder *b, const char *name, struct place at, const struct driver_table *driver,
 		  const struct kvs *all)
 {
-	const struct place nowhere = { 0 };
 	char title[NAME_MAX_BYTES * 2 + 16];
 	size_t before = b->errs->errors;
 	snprintf(title, sizeof title, "target %s", name);
