@@ -3,7 +3,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <fcntl.h>
+#include <signal.h>
 #include <sys/capability.h>
+#include <sys/prctl.h>
+#include <unistd.h>
 
 #include <probed/plugin.h>
 
@@ -36,9 +40,19 @@ static void drop_raw(void)
 	cap_free(caps);
 }
 
+/* Children are exec'd from /proc/self/exe, which top and ps would call "exe". */
+static void take_name(const char *role)
+{
+	char name[16];
+	snprintf(name, sizeof name, "probed-%s", role);
+	prctl(PR_SET_NAME, name);
+}
+
 static int child_main(const char *role)
 {
+	take_name(role);
 	bool raw = !strcmp(role, "worker-raw");
+	prctl(PR_SET_PDEATHSIG, SIGKILL); /* once more: exec clears it where the file has capabilities */
 	if (!raw)
 		drop_raw();
 	if (raw || !strcmp(role, "worker"))
@@ -124,9 +138,20 @@ static int cmd_run(const struct cli *cli, struct loaded *first)
 	return rc;
 }
 
+/* A reload that is asked for while we still start comes after it, instead of ending us. */
+static void hold_reload_back(void)
+{
+	sigset_t set;
+	sigemptyset(&set);
+	sigaddset(&set, SIGHUP);
+	sigprocmask(SIG_BLOCK, &set, NULL);
+}
+
 static int with_configuration(const struct cli *cli)
 {
 	struct loaded first = { 0 };
+	if (cli->command == CLI_RUN)
+		hold_reload_back();
 	int rc = load(cli, &first);
 	if (rc)
 		return rc;
@@ -160,16 +185,27 @@ static int about_plugins(const struct cli *cli)
 			errs_print(&errs, stderr);
 			errs_free(&errs);
 			config_free(c);
+			settings_free(&set);
 			return EXIT_CONFIG;
 		}
 		config_free(c);
 	}
 	const char *const *folders = (const char *const *)set.plugin_path;
-	int rc = cli->command == CLI_LIST_PLUGINS ? cmd_list_plugins(folders, set.n_plugin_path, cli->json, stdout)
+	int rc = cli->command == CLI_LIST_PLUGINS ? cmd_list_plugins(folders, set.n_plugin_path, set.state_dir, cli->json, stdout)
 	                                          : cmd_plugin_info(folders, set.n_plugin_path, cli->subject, cli->json, stdout);
 	errs_free(&errs);
 	settings_free(&set);
 	return rc;
+}
+
+/* Started with one of 0, 1 and 2 closed, a socket must not get that number: the log would go there. */
+static void fill_standard_fds(void)
+{
+	int fd;
+	while ((fd = open("/dev/null", O_RDWR)) >= 0 && fd <= STDERR_FILENO)
+		;
+	if (fd > STDERR_FILENO)
+		close(fd);
 }
 
 int main(int argc, char **argv)
@@ -177,6 +213,7 @@ int main(int argc, char **argv)
 	struct cli cli;
 	if (argc == 2 && !strncmp(argv[1], "--child=", 8))
 		return child_main(argv[1] + 8);
+	fill_standard_fds();
 	log_init("core", LOG_INFO, false);
 	if (cli_parse(argc, argv, &cli))
 		return EXIT_USAGE;

@@ -33,6 +33,7 @@ struct builder {
 	struct errs *errs;
 	struct model *model;
 	size_t cap_targets, cap_files;
+	bool damaged; /* the section at hand is */
 	struct checked *checked;
 	struct kvs defaults;               /* [defaults], what is good of it */
 	struct kvs *driver_defaults;       /* [defaults DRIVER], by the driver's index */

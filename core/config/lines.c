@@ -297,8 +297,12 @@ struct section **scan_text(const char *file, const char *text, size_t len, size_
 		s.p += 3;
 	const char *eol = memchr(s.p, '\n', (size_t)(s.end - s.p));
 	s.crlf = eol && eol > s.p && eol[-1] == '\r';
-	while (next_line(&s, &line))
+	while (next_line(&s, &line)) {
+		size_t before = errs->errors;
 		read_line(&s, &line);
+		if (s.now && errs->errors > before)
+			s.now->damaged = true;
+	}
 	end_entry(&s);
 	buf_free(&s.key);
 	buf_free(&s.value);

@@ -76,6 +76,8 @@ static void read_part(struct builder *b, const struct section *s, bool sink, str
 		errs_add(b->errs, s->at, s->title, NULL, "needs a name: [%s NAME]", s->kind);
 		return;
 	}
+	if (!e && s->damaged)
+		return;
 	if (!e) {
 		errs_add(b->errs, s->at, s->title, "driver",
 			 "is required, and missing; probed --list-plugins shows what is there");
@@ -94,8 +96,9 @@ static void read_part(struct builder *b, const struct section *s, bool sink, str
 			kvs[count++] = (struct kv){ .key = arena_str(arena, s->entries[i].key),
 						    .value = arena_str(arena, s->entries[i].value),
 						    .at = place_keep(b, s->entries[i].at) };
-	size_t wrong = options_check(&table->options, kvs, count, s->at, s->title, known, ARRAY_LEN(known), b->errs);
-	if (wrong)
+	size_t wrong = options_check(&table->options, kvs, count, s->damaged ? (struct place){ 0 } : s->at, s->title, known,
+				     ARRAY_LEN(known), b->errs);
+	if (wrong || s->damaged)
 		return;
 	struct part *p = &out[(*n)++];
 	*p = (struct part){ .name = arena_str(arena, s->name),
@@ -180,7 +183,7 @@ static void sort_targets(struct builder *b)
 	}
 }
 
-struct model *model_build(const struct config *c, struct registry *registry, struct errs *errs)
+struct model *model_build_well(const struct config *c, struct registry *registry, struct errs *errs)
 {
 	CHECK_MAGIC(c, CONFIG_MAGIC);
 	struct model *m = xnew(struct model);
@@ -200,6 +203,12 @@ struct model *model_build(const struct config *c, struct registry *registry, str
 	free(b.driver_defaults);
 	free(b.defaults.list);
 	checked_free(b.checked);
+	return m;
+}
+
+struct model *model_build(const struct config *c, struct registry *registry, struct errs *errs)
+{
+	struct model *m = model_build_well(c, registry, errs);
 	if (!errs->errors)
 		return m;
 	model_unref(m);

@@ -41,6 +41,7 @@ struct settings {
 	bool log_json;
 };
 
+/* 0, or -1 with errors; `out` then has the defaults in place of what is wrong. */
 int config_settings(const struct config *c, struct settings *out, struct errs *errs);
 void settings_free(struct settings *s);
 
@@ -94,6 +95,8 @@ struct model {
 	struct model_arena *arena;
 };
 
+/* What is well of it, beside the errors of the rest: to be asked more about, never to be run unless there are none. */
+struct model *model_build_well(const struct config *c, struct registry *registry, struct errs *errs);
 /* NULL where there was any error, be it one that errs held before. */
 struct model *model_build(const struct config *c, struct registry *registry, struct errs *errs);
 struct model *model_ref(struct model *m);

@@ -260,11 +260,13 @@ static void check_decl(const struct option_set *set, uint32_t index, const struc
 			last = &kvs[i];
 		}
 	}
-	if (highest > items)
+	if (highest > items && section_at.line)
 		errs_add(errs, last->at, section, last->key,
 			 "the list has a gap: of %s.1 to %s.%" PRIu32 " only %zu %s there", d->name, d->name, highest,
 			 items, items == 1 ? "is" : "are");
 	if (!items && (d->flags & PROBED_OPTION_REQUIRED)) {
+		if (!section_at.line)
+			return;
 		bool help = d->help && *d->help;
 		errs_add(errs, section_at, section, d->name, "is required, and missing%s%s%s", help ? " (" : "",
 			 help ? d->help : "", help ? ")" : "");

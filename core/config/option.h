@@ -37,7 +37,8 @@ int option_parse(const struct option_decl *decl, const char *text, struct probed
 const struct option_decl *option_for_key(const struct option_set *set, const char *key, uint32_t *index, const char **item);
 
 /* Checks all: unknown keys (with the nearest known one), types, ranges, required ones; adds to errs and returns
- * the number of errors. `known` are keys that belong to the core ("interval"), for the suggestion only. */
+ * the number of errors. `known` are keys that belong to the core ("interval"), for the suggestion only. Without a
+ * place of the section (line 0) what is missing isn't told: where a line of it was left out. */
 size_t options_check(const struct option_set *set, const struct kv *kvs, size_t n, struct place section_at,
                      const char *section, const char *const *known, size_t n_known, struct errs *errs);
 

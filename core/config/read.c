@@ -146,9 +146,11 @@ static void read_text(struct reader *r, struct inclusion *me, const char *text, 
 	size_t n;
 	struct section **list = scan_text(me->file, text, len, &n, r->errs);
 	for (size_t i = 0; i < n; i++) {
+		size_t before = r->errs->errors;
 		ini_read(list[i], r->errs);
 		section_substitute(list[i], r->errs);
 		refuse_rows(list[i], r->errs);
+		list[i]->damaged = list[i]->damaged || r->errs->errors > before;
 	}
 	CLEANUP_FREE char *what = NULL;
 	struct place at = { 0 };

@@ -3,6 +3,7 @@
 #include "config/section.h"
 
 #include <string.h>
+#include <strings.h>
 
 #include "base/clock.h"
 #include "base/log.h"
@@ -69,17 +70,20 @@ static void split_path(const char *text, struct settings *out)
 	}
 }
 
-static int take(const struct options *o, struct settings *out, const char **error)
+/* 0: auto; -1: neither that nor a number that makes sense */
+static int workers_of(const char *text)
+{
+	int64_t n = 0;
+	if (!strcmp(text, "auto"))
+		return 0;
+	return unit_parse_integer(text, &n) || n < 1 || n > 1024 ? -1 : (int)n;
+}
+
+static void take(const struct options *o, struct settings *out)
 {
 	const struct probed_value *v = o->values;
-	int64_t workers = 0;
-	if (strcmp(v[WORKERS].s, "auto") &&
-	    (unit_parse_integer(v[WORKERS].s, &workers) || workers < 1 || workers > 1024)) {
-		*error = "expected \"auto\" (one for each core of the machine), or 1 to 1024";
-		return -1;
-	}
 	*out = (struct settings){
-		.workers = (int)workers,
+		.workers = workers_of(v[WORKERS].s),
 		.state_dir = v[STATE_DIR].s && *v[STATE_DIR].s ? xstrdup(v[STATE_DIR].s) : NULL,
 		.shutdown_timeout_ns = v[SHUTDOWN_TIMEOUT].i,
 		.hang_timeout_ns = v[HANG_TIMEOUT].i,
@@ -90,7 +94,16 @@ static int take(const struct options *o, struct settings *out, const char **erro
 	};
 	if (v[PLUGIN_PATH].s)
 		split_path(v[PLUGIN_PATH].s, out);
-	return 0;
+}
+
+static bool well(const struct option_set *set, const struct kv *kv, struct place at, struct errs *errs)
+{
+	if (options_check(set, kv, 1, at, "probed", NULL, 0, errs))
+		return false;
+	if (strcasecmp(kv->key, "workers") || workers_of(kv->value) >= 0)
+		return true;
+	errs_add(errs, kv->at, "probed", "workers", "expected \"auto\" (one for each core of the machine), or 1 to 1024");
+	return false;
 }
 
 int config_settings(const struct config *c, struct settings *out, struct errs *errs)
@@ -98,25 +111,23 @@ int config_settings(const struct config *c, struct settings *out, struct errs *e
 	CHECK_MAGIC(c, CONFIG_MAGIC);
 	struct option_set set = { .list = decls, .n = ARRAY_LEN(decls) };
 	const struct section *s = config_section(c, "probed");
-	size_t n = s ? s->n : 0;
-	CLEANUP_FREE struct kv *kvs = xcalloc(n, sizeof *kvs);
-	for (size_t i = 0; i < n; i++)
-		kvs[i] = (struct kv){ .key = s->entries[i].key, .value = s->entries[i].value, .at = s->entries[i].at };
-	if (n && options_check(&set, kvs, n, s->at, "probed", NULL, 0, errs))
-		return -1;
+	size_t n = 0, all = s ? s->n : 0;
+	CLEANUP_FREE struct kv *kvs = xcalloc(all, sizeof *kvs);
+	for (size_t i = 0; i < all; i++) {
+		const struct entry *e = &s->entries[i];
+		kvs[n] = (struct kv){ .key = e->key, .value = e->value, .at = e->at };
+		n += well(&set, &kvs[n], s->at, errs);
+	}
 	struct options o;
 	char why[600];
-	const char *error = why;
-	int rc = options_bind(&set, kvs, n, &o, why, sizeof why);
-	if (!rc) {
-		rc = take(&o, out, &error);
-		options_free(&o);
+	if (options_bind(&set, kvs, n, &o, why, sizeof why)) {
+		errs_add(errs, s ? s->at : (struct place){ 0 }, "probed", NULL, "%s", why);
+		*out = (struct settings){ 0 };
+		return -1;
 	}
-	if (rc) {
-		const struct entry *e = s ? section_find(s, "workers") : NULL;
-		errs_add(errs, e ? e->at : (struct place){ 0 }, "probed", "workers", "%s", error);
-	}
-	return rc;
+	take(&o, out);
+	options_free(&o);
+	return n == all ? 0 : -1;
 }
 
 void settings_free(struct settings *s)

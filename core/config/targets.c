@@ -95,9 +95,9 @@ static bool take_core(struct builder *b, struct parted *p, const struct kv *kv, 
 		p->t.family = v.i == 1 ? 4 : v.i == 2 ? 6 : 0;
 		break;
 	case CORE_JITTER:
-		if (unit_parse_ratio(kv->value, &p->t.jitter) || p->t.jitter > 1) {
+		if (unit_parse_ratio(kv->value, &p->t.jitter) || p->t.jitter > 0.5) {
 			errs_add(b->errs, kv->at, p->title, kv->key,
-				 "expected a part of the interval, 0%% to 100%%, such as "
+				 "expected a part of the interval, 0%% to 50%%, such as "
 				 "10%%, not \"%.60s\"",
 				 kv->value);
 			return false;
@@ -267,10 +267,10 @@ void target_build(struct builder *b, const char *name, struct place at, const st
 	for (size_t i = 0; i < all->n; i++)
 		take_key(b, &p, &all->list[i]);
 	if (expand_url(b, &p, driver))
-		options_check(&driver->options, p.options.list, p.options.n, p.t.at, title, core_key_names, CORE_KEYS,
-			      b->errs);
+		options_check(&driver->options, p.options.list, p.options.n, b->damaged ? (struct place){ 0 } : p.t.at,
+			      title, core_key_names, CORE_KEYS, b->errs);
 	check_texts(b, &p, driver);
-	if (b->errs->errors == before)
+	if (b->errs->errors == before && !b->damaged)
 		keep_target(b, &p);
 	free(p.options.list);
 	free(p.labels.list);
@@ -302,6 +302,8 @@ static const struct driver_table *find_driver(struct builder *b, const struct se
 	}
 	if (by_default)
 		return registry_driver(b->registry, by_default->value);
+	if (s->damaged)
+		return NULL;
 	if (url)
 		errs_add(b->errs, url->at, s->title, "url",
 			 "expected a URL with its scheme, such as https://example.org/, or "
@@ -335,6 +337,7 @@ static void read_target(struct builder *b, const struct section *s)
 {
 	struct kvs all = { 0 };
 	const struct driver_table *driver = find_driver(b, s);
+	b->damaged = s->damaged;
 	bool set = section_find(s, "targets_from") != NULL;
 	if (!*s->name) {
 		errs_add(b->errs, s->at, s->title, NULL, "a target needs a name: [target NAME]");

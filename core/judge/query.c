@@ -24,6 +24,8 @@ static int unknown(struct lexer *l, struct word w, const struct driver_table *dr
 	for (uint32_t i = 0; i < driver->n_facts; i++)
 		known[n++] = driver->facts[i].name;
 	const char *near = str_nearest(word_text(w, text), known, n);
+	if (!strcmp(text, "not"))
+		return lex_fail(l, w.at, "\"not\" stands before the predicate, as in status not in 500..599");
 	return lex_fail(l, w.at, "unknown query \"%s\": driver %s has no such fact%s%s%s", text, driver->name,
 	                near ? " (did you mean \"" : "", near ? near : "", near ? "\"?)" : "");
 }

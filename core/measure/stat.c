@@ -81,6 +81,19 @@ static void take_facts(struct probe_stat *s, const struct result *r, const struc
 	}
 }
 
+bool stat_same_facts(const struct driver_table *a, const struct driver_table *b)
+{
+	if (a == b)
+		return true;
+	if (strcmp(a->name, b->name) != 0 || a->n_facts != b->n_facts)
+		return false;
+	for (uint32_t i = 0; i < a->n_facts; i++)
+		if (strcmp(a->facts[i].name, b->facts[i].name) != 0 || a->facts[i].flags != b->facts[i].flags ||
+		    a->facts[i].type != b->facts[i].type)
+			return false;
+	return true;
+}
+
 void probe_stat_add(struct probe_stat *s, const struct result *r, const struct driver_table *driver)
 {
 	s->n[r->outcome < PROBED_OUTCOMES ? r->outcome : PROBED_UNKNOWN]++;

@@ -28,7 +28,7 @@ struct stat_late {
 	bool present;  /* in the last verdict */
 };
 
-/* Zeroed is empty. Only for one driver's table: free it when the target's driver changes. */
+/* Zeroed is empty. Only for tables with stat_same_facts(): free it when the target's driver becomes another. */
 struct probe_stat {
 	uint64_t n[PROBED_OUTCOMES];
 	int64_t latency_sum_ns; /* of all that are in the buckets */
@@ -42,6 +42,8 @@ struct probe_stat {
 	struct stat_late *late;
 };
 
+/* Do two tables of a driver (of two configurations) fit the same probe_stat? */
+bool stat_same_facts(const struct driver_table *a, const struct driver_table *b);
 void probe_stat_add(struct probe_stat *s, const struct result *r, const struct driver_table *driver);
 /* Back to zeroed. */
 void probe_stat_free(struct probe_stat *s);

@@ -13,6 +13,7 @@
 #include "base/str.h"
 #include "plugin/describe.h"
 #include "plugin/inspector.h"
+#include "plugin/quarantine.h"
 
 #define COLUMNS_MAX 6
 
@@ -81,24 +82,47 @@ static char *name_of(const struct plugin_table *t)
 	return xstrndup(base, len > 3 && !strcmp(base + len - 3, ".so") ? len - 3 : len);
 }
 
-static void list_row(struct grid *g, const struct plugin_table *t)
+/* Why the first driver of it that a running daemon holds back is held back; NULL: none is. To be freed. */
+static char *held_back(const json_t *quarantine, const struct plugin_table *t)
 {
+	char *why = NULL;
+	for (uint32_t i = 0; t->state == PLUGIN_LOADED && i < t->n_drivers && !why; i++)
+		why = quarantine_why(quarantine, t->drivers[i].name);
+	return why;
+}
+
+static void list_row(struct grid *g, const struct plugin_table *t, const json_t *quarantine)
+{
+	CLEANUP_FREE char *held = held_back(quarantine, t);
+	const char *why = held ? held : t->why;
 	CLEANUP_FREE char *name = name_of(t);
 	bool read = t->name != NULL;
 	CLEANUP_FREE char *kinds = t->state == PLUGIN_REFUSED ? xstrdup("-") : kinds_of(t);
 	CLEANUP_FREE char *abi = read ? xasprintf("%u.%u", t->abi_major, t->abi_minor) : xstrdup("-");
-	CLEANUP_FREE char *from = t->why ? xasprintf("%s: %s", t->path, t->why) : xstrdup(t->path);
+	CLEANUP_FREE char *from = why ? xasprintf("%s: %s", t->path, why) : xstrdup(t->path);
 	grid_add(g, (const char *const[]){ name, kinds, read && *t->version ? t->version : "-", abi,
-					   state_name(t->state), from });
+					   held ? "quarantined" : state_name(t->state), from });
 }
 
-int cmd_list_plugins(const char *const *folders, size_t n, bool json, FILE *to)
+static json_t *list_json(const struct plugin_table *t, const json_t *quarantine)
+{
+	CLEANUP_FREE char *held = held_back(quarantine, t);
+	json_t *one = plugin_json(t, false);
+	if (held) {
+		json_object_set_new(one, "state", json_string("quarantined"));
+		json_object_set_new(one, "why", json_string(held));
+	}
+	return one;
+}
+
+int cmd_list_plugins(const char *const *folders, size_t n, const char *state_dir, bool json, FILE *to)
 {
 	struct registry *r = inspect(folders, n, NULL);
+	json_t *quarantine = quarantine_load(state_dir);
 	if (json) {
 		json_t *all = json_array();
 		for (uint32_t i = 0; i < r->n_plugins; i++)
-			json_array_append_new(all, plugin_json(r->plugins[i], false));
+			json_array_append_new(all, list_json(r->plugins[i], quarantine));
 		json_dumpf(all, to, JSON_INDENT(2));
 		fputc('\n', to);
 		json_decref(all);
@@ -106,10 +130,11 @@ int cmd_list_plugins(const char *const *folders, size_t n, bool json, FILE *to)
 		struct grid g = { .columns = 6 };
 		grid_add(&g, (const char *const[]){ "NAME", "KIND", "VERSION", "ABI", "STATE", "FROM" });
 		for (uint32_t i = 0; i < r->n_plugins; i++)
-			list_row(&g, r->plugins[i]);
+			list_row(&g, r->plugins[i], quarantine);
 		grid_print(&g, "", to);
 		grid_free(&g);
 	}
+	json_decref(quarantine);
 	registry_unref(r);
 	return fflush(to) ? 1 : 0;
 }

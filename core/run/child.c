@@ -12,8 +12,10 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/log.h"
 #include "base/mem.h"
 #include "run/spawn.h"
+#include "run/wire.h"
 
 #define CHILD_MAGIC 0x63686c64u
 #define EOF_GRACE_NS (200 * NS_PER_MS)
@@ -125,11 +127,18 @@ struct child *child_start(struct loop *loop, const char *role, int page_fd, size
 		errno = saved;
 		return NULL;
 	}
+	int pidfd = (int)syscall(SYS_pidfd_open, pid, 0);
+	if (pidfd < 0) { /* no descriptor left: as if it could not be started */
+		saved = errno;
+		close(pair[0]);
+		kill(pid, SIGKILL);
+		while (waitpid(pid, NULL, 0) < 0 && errno == EINTR)
+			;
+		errno = saved;
+		return NULL;
+	}
 	struct child *c = xnew(struct child);
-	*c = (struct child){ .magic = CHILD_MAGIC, .loop = loop, .pid = pid, .events = events, .owner = owner };
-	c->pidfd = (int)syscall(SYS_pidfd_open, pid, 0);
-	if (c->pidfd < 0)
-		panic("pidfd_open: %s", strerror(errno));
+	*c = (struct child){ .magic = CHILD_MAGIC, .loop = loop, .pid = pid, .pidfd = pidfd, .events = events, .owner = owner };
 	ev_io_init(&c->ended, on_ended, c->pidfd, EV_READ);
 	c->ended.data = c;
 	ev_io_start(loop->ev, &c->ended);
@@ -168,9 +177,24 @@ void child_kill(struct child *c, const char *why)
 	kill(c->pid, SIGKILL);
 }
 
+void child_pass_on(struct child *c, const struct child_events *events, void *owner)
+{
+	CHECK_MAGIC(c, CHILD_MAGIC);
+	c->events = events;
+	c->owner = owner;
+}
+
 bool child_killed_by_us(const struct child *c)
 {
 	return c->killed;
+}
+
+void child_send_log_level(struct child *c)
+{
+	struct buf *b = channel_begin(c->channel, WIRE_LOG_LEVEL);
+	buf_u8(b, (uint8_t)log_level_now());
+	buf_u8(b, log_is_json());
+	channel_end(c->channel);
 }
 
 struct channel *child_channel(struct child *c)

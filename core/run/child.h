@@ -30,7 +30,11 @@ struct child *child_start(struct loop *loop, const char *role, int page_fd, size
 void child_free(struct child *c);
 /* SIGKILL; gone() follows. `why` is what gone() then says. */
 void child_kill(struct child *c, const char *why);
+/* Another owner hears of it from now on. */
+void child_pass_on(struct child *c, const struct child_events *events, void *owner);
 bool child_killed_by_us(const struct child *c);
+/* Tells it of the log's level and form as they are now. */
+void child_send_log_level(struct child *c);
 struct channel *child_channel(struct child *c);
 pid_t child_pid(const struct child *c);
 

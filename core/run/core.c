@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <systemd/sd-daemon.h>
+#include <utlist.h>
 
 #include "base/clock.h"
 #include "base/log.h"
@@ -16,6 +17,8 @@
 #define TICK_NS (250 * NS_PER_MS)
 #define TICK_AT_START_NS (20 * NS_PER_MS)
 #define START_LIMIT_NS (2 * NS_PER_S) /* then probing begins, even if a service does not come up */
+#define TWICE_NS (200 * NS_PER_MS)
+#define WORKERS_END_NS NS_PER_S /* workers that have nothing under way have at least this long to end */
 #define ONCE_BATCH 200 /* --once starts so many probes every ONCE_EVERY_NS */
 #define ONCE_EVERY_NS (10 * NS_PER_MS)
 
@@ -28,15 +31,31 @@ static void end_loop(struct core *core)
 
 static void end_recorder(struct core *core)
 {
-	services_free(core);
 	recorder_link_drain(core->recorder, end_loop);
+}
+
+static void end_services(struct core *core)
+{
+	loop_timer_stop(core->loop, &core->drain_limit);
+	services_drain(core, end_recorder);
 }
 
 static void end_crew(struct core *core)
 {
+	int64_t least = clock_now_ns() + WORKERS_END_NS;
 	core->drained = NULL;
-	loop_timer_stop(core->loop, &core->drain_limit);
-	crew_drain(core->crew, end_recorder);
+	loop_timer_set(core->loop, &core->drain_limit, core->drain_by_ns > least ? core->drain_by_ns : least);
+	crew_drain(core->crew, end_services);
+}
+
+static void cancel_all(struct core *core, const char *why)
+{
+	struct subject *s, *next;
+	HASH_ITER(hh, core->by_name, s, next)
+		if (s->flight)
+			flight_unknown(core, s->flight, PROBED_REASON_CANCELLED, why);
+	DL_FOREACH_SAFE(core->leaving, s, next)
+		flight_unknown(core, s->flight, PROBED_REASON_CANCELLED, why);
 }
 
 /* What is still under way ends as cancelled: workers that die while we drain leave nothing to send again. */
@@ -44,11 +63,9 @@ static void on_drain_limit(struct wheel_timer *t)
 {
 	struct core *core = (struct core *)((char *)t - offsetof(struct core, drain_limit));
 	CHECK_MAGIC(core, CORE_MAGIC);
-	log_warn("probes cancelled", "under way", log_int(core->n_flights), "why", "shutdown_timeout has passed", NULL);
-	struct subject *s, *next;
-	HASH_ITER(hh, core->by_name, s, next)
-		if (s->flight)
-			flight_unknown(core, s->flight, PROBED_REASON_CANCELLED, "the daemon ended before the answer came");
+	if (core->n_flights)
+		log_warn("probes cancelled", "under way", log_int(core->n_flights), "why", "shutdown_timeout has passed", NULL);
+	cancel_all(core, "the daemon ended before the answer came");
 	crew_kill(core->crew);
 	if (core->drained)
 		end_crew(core);
@@ -65,7 +82,8 @@ void core_drain(struct core *core, int exit_status)
 	HASH_ITER(hh, core->by_name, s, next)
 		loop_timer_stop(core->loop, &s->due);
 	core->drained = end_crew;
-	loop_timer_set(core->loop, &core->drain_limit, clock_now_ns() + core->model->settings.shutdown_timeout_ns);
+	core->drain_by_ns = clock_now_ns() + core->model->settings.shutdown_timeout_ns;
+	loop_timer_set(core->loop, &core->drain_limit, core->drain_by_ns);
 	if (!core->n_flights)
 		end_crew(core);
 }
@@ -75,12 +93,17 @@ static void on_end_signal(struct ev_loop *ev, ev_signal *w, int revents)
 	(void)ev, (void)revents;
 	struct core *core = w->data;
 	CHECK_MAGIC(core, CORE_MAGIC);
-	if (core->signals_seen++) {
+	/* the same signal often comes twice at once: to us, and to our process group */
+	int64_t now = clock_now_ns();
+	if (core->signalled_ns && now - core->signalled_ns < TWICE_NS)
+		return;
+	if (core->signalled_ns) {
 		log_warn("ending at once", "why", "a second signal", NULL);
 		core->exit_status = 1;
 		loop_stop(core->loop);
 		return;
 	}
+	core->signalled_ns = now;
 	if (core->mode == CORE_DAEMON)
 		log_info("ending", "signal", strsignal(w->signum), "under way", log_int(core->n_flights), NULL);
 	core_drain(core, core->mode == CORE_ONCE ? 1 : 0);
@@ -102,6 +125,7 @@ static void on_stop_at(struct wheel_timer *t)
 static void start_scheduling(struct core *core)
 {
 	core->scheduling = true;
+	sd_notify(0, "READY=1");
 	struct subject *s, *next;
 	HASH_ITER(hh, core->by_name, s, next)
 		subject_schedule(core, s);
@@ -114,15 +138,12 @@ static void on_tick(struct wheel_timer *t)
 	int64_t now = clock_now_ns();
 	const char *why;
 	crew_watch(core->crew, now);
-	bool ready = core_is_ready(core, &why);
-	if (ready && !core->ready)
-		sd_notify(0, "READY=1");
-	core->ready = ready;
+	bool ready = core->ready = core_is_ready(core, &why);
 	if (core->mode == CORE_DAEMON && !core->scheduling && !core->draining &&
 	    (ready || now - core->started_ns > START_LIMIT_NS))
 		start_scheduling(core);
 	core->count.loop_longest_ns = core->loop->longest_turn_ns;
-	if (core->loop->turns % 4 == 0)
+	if (core->ticks++ % 4 == 0)
 		core->loop->longest_turn_ns = 0;
 	if (core->watchdog_ns)
 		sd_notify(0, "WATCHDOG=1");
@@ -190,6 +211,10 @@ struct core *core_new(enum core_mode mode, const char *config_path)
 	watch_signal(core, &core->on_int, SIGINT, on_end_signal);
 	watch_signal(core, &core->on_hup, SIGHUP, on_reload_signal);
 	signal(SIGPIPE, SIG_IGN);
+	sigset_t reload;
+	sigemptyset(&reload);
+	sigaddset(&reload, SIGHUP);
+	sigprocmask(SIG_UNBLOCK, &reload, NULL); /* main() held it back until it has a meaning */
 	return core;
 }
 
@@ -210,14 +235,10 @@ int core_run(struct core *core, struct loaded *first, int64_t for_ns)
 
 static void free_subjects(struct core *core)
 {
-	for (uint32_t i = 0; i < core->n_ids; i++) {
-		struct subject *s = core->subjects[i];
-		if (!s)
-			continue;
-		if (s->flight) /* only after a second signal */
-			flight_unknown(core, s->flight, PROBED_REASON_CANCELLED, "the daemon was ended");
-		subject_remove(core, s);
-	}
+	cancel_all(core, "the daemon was ended"); /* there are some only after a second signal */
+	for (uint32_t i = 0; i < core->n_ids; i++)
+		if (core->subjects[i])
+			subject_remove(core, core->subjects[i]);
 	free(core->subjects);
 	free(core->free_ids);
 	free(core->rows);
@@ -230,6 +251,7 @@ void core_free(struct core *core)
 	core->observer.result = NULL;
 	reload_free(core);
 	free_subjects(core);
+	health_save(core, true);
 	crew_free(core->crew);
 	services_free(core);
 	recorder_link_free(core->recorder);

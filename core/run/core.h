@@ -64,7 +64,9 @@ struct subject {
 	uint64_t missed; /* due times that found the probe before still under way */
 	uint8_t told; /* 1 + the outcome that the log last told of */
 	uint32_t generation; /* of the last core_apply() that knew it */
+	bool held; /* due soon, and its probe before still under way: decided at the due time, or when that one ends */
 	struct model *keeps; /* removed from the configuration, but its last probe is under way: the model it was of */
+	struct subject *prev, *next; /* in core.leaving, with `keeps` */
 	UT_hash_handle hh;
 };
 #define SUBJECT_MAGIC 0x7375626au
@@ -123,6 +125,7 @@ struct core {
 	struct model *model;
 	struct subject *by_name;
 	struct subject **subjects; /* by id; NULL: free */
+	struct subject *leaving;   /* removed, and their last probes under way */
 	uint32_t n_ids, cap_ids, generation;
 	uint32_t n_subjects;
 	struct stat_row *rows; /* for /metrics: targets and sub-results; only grows between reloads */
@@ -145,11 +148,14 @@ struct core {
 	struct result scratch;
 	bool ready, draining;
 	bool scheduling; /* probes are due: false until all processes are up, or START_LIMIT has passed */
-	int signals_seen; /* of those that end us */
+	int64_t signalled_ns; /* when the first signal came that ends us; 0: none yet */
 	int exit_status;
+	unsigned ticks;
+	int64_t drain_by_ns;
 	struct wheel_timer tick, drain_limit, stop_at;
 	ev_signal on_term, on_int, on_hup;
 	void (*drained)(struct core *core); /* all flights have ended while draining */
+	void (*services_ended)(struct core *core);
 	int64_t watchdog_ns; /* systemd wants a sign of life so often; 0: it does not */
 };
 #define CORE_MAGIC 0x636f7265u
@@ -169,17 +175,24 @@ void subject_probe_now(struct core *core, struct subject *s);
 struct flight *flight_new(struct core *core, struct subject *s, int64_t due_ns);
 /* Its result came, or we made one up: counts, records, tells. Frees the flight unless r is a sub-result. */
 void flight_result(struct core *core, struct flight *f, struct result *r, bool last);
+/* It leaves for a worker, which has the target as it is now: the result is read as that driver's. */
+void flight_sent(struct flight *f);
 /* Ends it as unknown with a reason class and a line for people. */
 void flight_unknown(struct core *core, struct flight *f, uint32_t reason, const char *message);
 
 /* --- health.c --------------------------------------------------------------------------------- */
 struct health *health_new(void);
 void health_free(struct health *h);
-/* A strike against a driver; true where that brings it into quarantine. */
-bool health_strike(struct core *core, const char *driver, const char *what);
+/* A strike against a driver. From the first one on its targets live in workers of their own, so that others don't
+ * suffer with them; too many bring it into quarantine. */
+void health_strike(struct core *core, const char *driver, const char *what);
+/* Has it a strike since the last pardon? */
+bool health_suspect(const struct core *core, const char *driver);
 /* Why it is in quarantine, NULL: it is not. */
 const char *health_quarantined(const struct core *core, const char *driver);
 void health_pardon_all(struct core *core);
+/* The state file says what holds now; at a clean end (`ended`) nothing is in quarantine. */
+void health_save(const struct core *core, bool ended);
 uint32_t health_quarantines(const struct core *core);
 void health_each(const struct core *core, void (*fn)(void *ctx, const char *driver, uint64_t strikes, bool quarantined),
                  void *ctx);
@@ -189,6 +202,9 @@ struct recorder_link *recorder_link_new(struct core *core);
 void recorder_link_free(struct recorder_link *r);
 /* Opens, closes and changes sinks to what the model says. */
 void recorder_link_apply(struct recorder_link *r, const struct part *sinks, size_t n, bool reopen);
+/* The plugins of core.model hold now: the child learns of new ones, and is replaced where one of its own changed. */
+void recorder_link_plugins(struct recorder_link *r, const char *const *changed, size_t n_changed);
+void recorder_link_log_level(struct recorder_link *r);
 void recorder_link_record(struct recorder_link *r, const struct flight *f, const struct result *result);
 /* Flushes and ends the child; done() follows, at once where there is none. */
 void recorder_link_drain(struct recorder_link *r, void (*done)(struct core *core));
@@ -197,7 +213,11 @@ uint64_t recorder_link_restarts(const struct recorder_link *r);
 void recorder_link_each(const struct recorder_link *r, void (*fn)(void *ctx, const struct wire_sink_status *s), void *ctx);
 
 /* --- service_link.c --------------------------------------------------------------------------- */
-void services_apply(struct core *core, const struct part *parts, size_t n);
+/* Those whose configuration or plugin (a path in `changed`) is another than before are started anew. */
+void services_apply(struct core *core, const struct part *parts, size_t n, const char *const *changed, size_t n_changed);
+/* Ends their processes; done() follows, at once where there is none. */
+void services_drain(struct core *core, void (*done)(struct core *core));
+void services_log_level(struct core *core);
 void services_free(struct core *core);
 bool services_ready(const struct core *core);
 /* Answers what is half answered, before rows move. */

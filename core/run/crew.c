@@ -26,11 +26,15 @@ static bool isolated(const struct model *m, const char *plugin)
 	return false;
 }
 
-/* The pool of a driver, "plugin:NAME" where its plugin has one of its own. */
-static void pool_name(const struct model *m, const struct driver_table *d, char *out, size_t size)
+/* The pool of a driver: one of its own where it is suspect, its plugin's where that has one, else that of its class. */
+static void pool_name(const struct crew *crew, const struct model *m, const struct driver_table *d, char *out, size_t size)
 {
-	bool own = d->plugin && isolated(m, d->plugin->name);
-	snprintf(out, size, "%s%s", own ? "plugin:" : "", own ? d->plugin->name : d->needs);
+	if (health_suspect(crew->core, d->name))
+		snprintf(out, size, "suspect:%s", d->name);
+	else if (isolated(m, d->plugin->name))
+		snprintf(out, size, "plugin:%s", d->plugin->name);
+	else
+		snprintf(out, size, "%s", d->needs);
 }
 
 static struct pool *pool_find(const struct crew *crew, const char *name)
@@ -41,9 +45,9 @@ static struct pool *pool_find(const struct crew *crew, const char *name)
 	return NULL;
 }
 
-static unsigned seats_wanted(const struct model *m, const char *pool)
+static unsigned seats_wanted(const struct model *m, const struct pool *p)
 {
-	if (strcmp(pool, "net") != 0)
+	if (strcmp(p->name, "net") != 0)
 		return 1;
 	if (m->settings.workers > 0)
 		return (unsigned)m->settings.workers;
@@ -96,13 +100,26 @@ static bool has_path(const char *const *paths, size_t n, const char *path)
 	return false;
 }
 
+/* Does a driver come from another file now than the one that the pool's workers have loaded? */
+static bool moved(const struct pool *p, const struct model *m)
+{
+	for (uint32_t i = 0; p->registry && i < m->registry->n_drivers; i++) {
+		const struct driver_table *now = m->registry->drivers[i], *before = registry_driver(p->registry, now->name);
+		if (before && strcmp(before->plugin->path, now->plugin->path) != 0 &&
+		    has_path(p->plugins, p->n_plugins, before->plugin->path))
+			return true;
+	}
+	return false;
+}
+
 /* Gives the pool its plugins; workers learn of new ones, and are replaced where one they have has changed. */
-static void pool_set_plugins(struct pool *p, const struct model *m, const char **paths, uint32_t n,
+static void pool_set_plugins(struct pool *p, const struct model *m, const char **paths, uint32_t n, bool raw,
                              const char *const *changed, size_t n_changed)
 {
-	bool recycle = false;
+	bool recycle = p->raw != raw || moved(p, m);
 	for (uint32_t i = 0; i < p->n_plugins; i++)
 		recycle |= has_path(changed, n_changed, p->plugins[i]);
+	p->raw = raw;
 	for (unsigned k = 0; k < p->n_seats; k++) {
 		struct worker *w = p->seats[k]->worker;
 		if (!w)
@@ -124,15 +141,29 @@ static void pool_set_plugins(struct pool *p, const struct model *m, const char *
 		registry_unref(old);
 }
 
+/* Does any driver of this pool that targets use need raw sockets? */
+static bool pool_wants_raw(const struct crew *crew, const struct model *m, const bool *used, const char *pool)
+{
+	const struct registry *r = m->registry;
+	bool raw = false;
+	for (uint32_t i = 0; i < r->n_drivers; i++) {
+		char name[128];
+		pool_name(crew, m, r->drivers[i], name, sizeof name);
+		raw |= used[i] && !strcmp(name, pool) && !strcmp(r->drivers[i]->needs, "raw");
+	}
+	return raw;
+}
+
 /* The paths of all plugins whose drivers the model's targets use in this pool. */
-static const char **paths_of_pool(const struct model *m, const bool *used, const char *pool, uint32_t *n)
+static const char **paths_of_pool(const struct crew *crew, const struct model *m, const bool *used, const char *pool,
+                                  uint32_t *n)
 {
 	const struct registry *r = m->registry;
 	const char **paths = xcalloc(r->n_drivers, sizeof *paths);
 	*n = 0;
 	for (uint32_t i = 0; i < r->n_drivers; i++) {
 		char name[128];
-		pool_name(m, r->drivers[i], name, sizeof name);
+		pool_name(crew, m, r->drivers[i], name, sizeof name);
 		if (used[i] && !strcmp(name, pool) && !has_path(paths, *n, r->drivers[i]->plugin->path))
 			paths[(*n)++] = r->drivers[i]->plugin->path;
 	}
@@ -147,15 +178,16 @@ void crew_apply(struct crew *crew, const struct model *m, const char *const *cha
 		used[m->targets[i]->driver->index] = true;
 	for (uint32_t i = 0; i < r->n_drivers; i++) {
 		char name[128];
-		pool_name(m, r->drivers[i], name, sizeof name);
+		pool_name(crew, m, r->drivers[i], name, sizeof name);
 		if (used[i] && !pool_find(crew, name))
 			pool_new(crew, name);
 	}
 	for (struct pool *p = crew->pools; p; p = p->next) {
 		uint32_t n;
-		const char **paths = paths_of_pool(m, used, p->name, &n);
-		pool_set_plugins(p, m, paths, n, changed, n_changed);
-		pool_resize(p, n ? seats_wanted(m, p->name) : 0);
+		const char **paths = paths_of_pool(crew, m, used, p->name, &n);
+		bool raw = n ? pool_wants_raw(crew, m, used, p->name) : p->raw;
+		pool_set_plugins(p, m, paths, n, raw, changed, n_changed);
+		pool_resize(p, n ? seats_wanted(m, p) : 0);
 		for (unsigned k = 0; k < p->n_seats; k++)
 			if (!p->seats[k]->closed && !p->seats[k]->worker && !wheel_running(&p->seats[k]->restart))
 				loop_timer_set(crew->core->loop, &p->seats[k]->restart, crew->core->loop->now_ns);
@@ -174,7 +206,7 @@ void crew_settle(struct crew *crew)
 struct seat *crew_seat(struct crew *crew, const struct target *target)
 {
 	char name[128];
-	pool_name(crew->core->model, target->driver, name, sizeof name);
+	pool_name(crew, crew->core->model, target->driver, name, sizeof name);
 	struct pool *p = pool_find(crew, name);
 	if (!p)
 		panic("no pool %s", name);
@@ -193,9 +225,27 @@ struct seat *crew_seat(struct crew *crew, const struct target *target)
 	return home;
 }
 
+void crew_isolate(struct crew *crew, const char *driver)
+{
+	struct core *core = crew->core;
+	crew_apply(crew, core->model, NULL, 0);
+	for (uint32_t i = 0; i < core->n_ids; i++) {
+		struct subject *s = core->subjects[i];
+		if (!s || strcmp(s->target->driver->name, driver) != 0)
+			continue;
+		struct seat *old = s->home;
+		s->home = crew_seat(crew, s->target);
+		if (s->home == old)
+			continue;
+		crew_target_remove(crew, old, s->id);
+		crew_target_add(crew, s);
+	}
+	crew_settle(crew);
+}
+
 /* --- seats ------------------------------------------------------------------------------------ */
 
-void seat_wait(struct seat *seat, struct flight *f)
+static void seat_wait(struct seat *seat, struct flight *f)
 {
 	if (seat->closed || seat->n_waiting >= WAITING_MAX) {
 		flight_unknown(seat->pool->crew->core, f, PROBED_REASON_OVERLOADED, "too many probes wait for a worker");
@@ -267,6 +317,14 @@ void crew_dispatch(struct crew *crew, struct flight *f)
 		seat_wait(seat, f);
 	else if (!worker_dispatch(seat->worker, f))
 		flight_unknown(crew->core, f, PROBED_REASON_OVERLOADED, "too many probes are under way in the worker");
+}
+
+void crew_log_level(struct crew *crew)
+{
+	for (struct pool *p = crew->pools; p; p = p->next)
+		for (unsigned i = 0; i < p->n_seats; i++)
+			if (p->seats[i]->worker)
+				child_send_log_level(p->seats[i]->worker->child);
 }
 
 void crew_release(struct crew *crew, struct flight *f)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * crew.h - the worker processes. A pool is a class of drivers (net, raw, or one isolated plugin), a seat is a
+ * crew.h - the worker processes. A pool is a class of drivers (net, raw, one isolated plugin, one suspect), a seat is a
  * place in it that subjects live in (by rendezvous hash), a worker is the process that sits there now.
  */
 #ifndef RUN_CREW_H
@@ -15,7 +15,12 @@ void crew_free(struct crew *crew);
  * their probes have ended. `changed_plugins`: paths whose file changed since (may be NULL). */
 void crew_apply(struct crew *crew, const struct model *model, const char *const *changed_plugins, size_t n_changed);
 
+/* A driver got its first strike: its targets move to a pool of their own. */
+void crew_isolate(struct crew *crew, const char *driver);
+
 /* After all subjects have their homes: what waited at seats that were closed goes there. */
+/* The log's level or form has changed: workers are told. */
+void crew_log_level(struct crew *crew);
 void crew_settle(struct crew *crew);
 
 /* The seat that a target belongs in. */

@@ -9,7 +9,8 @@
 struct pool {
 	struct pool *next;
 	struct crew *crew;
-	char *name; /* "net", "raw", or "plugin:NAME" */
+	char *name; /* "net", "raw", "plugin:NAME" or "suspect:DRIVER" */
+	bool raw;   /* its workers keep CAP_NET_RAW */
 	struct seat **seats;
 	unsigned n_seats;
 	const char **plugins; /* paths that its workers load; strings of `registry` */
@@ -88,7 +89,6 @@ void worker_watch(struct worker *w, int64_t now_ns);
 /* --- crew.c ----------------------------------------------------------------------------------- */
 /* The worker of a seat has ended: its flights that may run again wait at the seat. */
 void seat_lost_worker(struct seat *seat, bool was_ready);
-void seat_wait(struct seat *seat, struct flight *f);
 void seat_send_waiting(struct seat *seat);
 void crew_worker_gone(struct crew *crew, struct worker *w);
 

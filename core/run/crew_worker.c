@@ -98,9 +98,11 @@ bool worker_dispatch(struct worker *w, struct flight *f)
 	}
 	f->slot = w->free_slots[--w->n_free];
 	f->worker = w;
+	flight_sent(f);
 	w->slots[f->slot] = (struct slot){ .flight = f, .seq = f->seq };
 	w->inflight++;
-	uint32_t prompt = w->crew->core->mode == CORE_ONCE ? DISPATCH_PROMPT : 0;
+	bool waited_for = w->crew->core->mode == CORE_ONCE || !pace_on_grid(&f->subject->pace);
+	uint32_t prompt = waited_for ? DISPATCH_PROMPT : 0;
 	struct wire_dispatch m = { .slot = f->slot,
 		                   .target = f->target_id,
 		                   .seq = f->seq,
@@ -273,7 +275,7 @@ static void settle_flights(struct worker *w, const struct guilt *g, const char *
 			f->again = true;
 			core->count.again++;
 			loop_timer_set(core->loop, &f->overdue, clock_now_ns() + f->timeout_ns + RETIRE_GRACE_NS);
-			seat_wait(f->subject->home, f);
+			crew_dispatch(w->crew, f); /* its home may be another seat by now, with a worker that runs */
 		}
 	}
 }
@@ -294,7 +296,7 @@ static void on_gone(void *owner, int status, const char *why)
 		bool external = WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL;
 		if (!g.driver && !external)
 			suspect_threads(w, &g);
-		log_error("worker died", "worker", w->who, "pid", log_int(child_pid(w->child)), "why", why, "in driver", g.driver,
+		log_event(crew->draining && child_killed_by_us(w->child) ? LOG_DEBUG : LOG_ERROR, "worker died", "worker", w->who, "pid", log_int(child_pid(w->child)), "why", why, "in driver", g.driver,
 		          "under way", log_int(w->inflight), NULL);
 	}
 	if (g.driver && !crew->draining) {
@@ -348,7 +350,7 @@ bool worker_start(struct seat *seat)
 	snprintf(w->who, sizeof w->who, "worker %s.%u", p->name, seat->index);
 	w->page = new_page(&fd);
 	if (w->page)
-		w->child = child_start(core->loop, strncmp(p->name, "raw", 3) ? "worker" : "worker-raw", fd, OUT_MAX, &events, w);
+		w->child = child_start(core->loop, p->raw ? "worker-raw" : "worker", fd, OUT_MAX, &events, w);
 	if (!w->child) {
 		log_error("worker can't be started", "worker", w->who, "why", strerror(errno), NULL);
 		seat_lost_worker(seat, false);

@@ -56,6 +56,8 @@ static void flight_free(struct core *core, struct flight *f)
 	s->flight = NULL;
 	if (s->keeps)
 		subject_free(s);
+	else if (s->held && !core->draining)
+		loop_timer_set(core->loop, &s->due, core->loop->now_ns);
 	registry_unref(f->registry);
 	f->magic = 0;
 	f->next = core->flight_pool;
@@ -63,6 +65,16 @@ static void flight_free(struct core *core, struct flight *f)
 	core->n_flights--;
 	if (core->draining && !core->n_flights && core->drained)
 		core->drained(core);
+}
+
+void flight_sent(struct flight *f)
+{
+	const struct driver_table *now = f->subject->target->driver;
+	if (f->driver == now)
+		return;
+	registry_unref(f->registry);
+	f->registry = registry_ref(f->core->model->registry);
+	f->driver = now;
 }
 
 static struct probe_stat *sub_stat(struct core *core, struct subject *s, const char *name)
@@ -96,7 +108,8 @@ static void log_change(struct subject *s, const struct result *r)
 static void take(struct core *core, struct flight *f, const struct result *r, bool last)
 {
 	struct subject *s = f->subject;
-	struct probe_stat *stat = last ? &s->stat : sub_stat(core, s, result_string(r, r->sub));
+	bool fits = stat_same_facts(f->driver, s->target->driver); /* a reload may have made it another's */
+	struct probe_stat *stat = !fits ? NULL : last ? &s->stat : sub_stat(core, s, result_string(r, r->sub));
 	if (last) {
 		struct driver_stat *d = core_driver_stat(core, f->driver->name);
 		core->count.probes++;
@@ -104,7 +117,7 @@ static void take(struct core *core, struct flight *f, const struct result *r, bo
 		hist_add(&d->lag, result_lag_ns(r));
 		log_change(s, r);
 	}
-	if (stat && !strcmp(f->driver->name, s->target->driver->name))
+	if (stat)
 		probe_stat_add(stat, r, f->driver);
 	recorder_link_record(core->recorder, f, r);
 	services_result(core, f, r);

@@ -5,7 +5,9 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "plugin/quarantine.h"
 #include "run/core.h"
+#include "run/crew.h"
 
 #define STRIKES_KEPT 64
 
@@ -14,6 +16,7 @@ struct record {
 	int64_t at_ns[STRIKES_KEPT]; /* ring of `n` strikes since the last pardon */
 	uint64_t n, total;
 	char *quarantine; /* why; NULL: none */
+	int64_t since_wall_ns;
 	UT_hash_handle hh;
 };
 
@@ -56,7 +59,29 @@ static int recent(const struct record *r, int64_t since_ns)
 	return n;
 }
 
-bool health_strike(struct core *core, const char *driver, const char *what)
+bool health_suspect(const struct core *core, const char *driver)
+{
+	const struct record *r = core->health->by_driver ? find(core->health, driver) : NULL;
+	return r && r->n;
+}
+
+void health_save(const struct core *core, bool ended)
+{
+	const char *state_dir = core->mode == CORE_DAEMON && core->model ? core->model->settings.state_dir : NULL;
+	if (!state_dir)
+		return;
+	json_t *all = quarantine_new();
+	for (const struct record *r = ended ? NULL : core->health->by_driver; r; r = r->hh.next)
+		if (r->quarantine)
+			quarantine_add(all, r->driver, r->since_wall_ns, r->quarantine);
+	int rc = quarantine_save(state_dir, all);
+	if (rc)
+		log_warn("quarantine can't be written down", "folder", state_dir, "why", strerror(-rc), "effect",
+		         "--list-plugins does not show it", NULL);
+	json_decref(all);
+}
+
+void health_strike(struct core *core, const char *driver, const char *what)
 {
 	struct health *h = core->health;
 	const struct settings *set = &core->model->settings;
@@ -72,15 +97,18 @@ bool health_strike(struct core *core, const char *driver, const char *what)
 	r->total++;
 	int n = recent(r, now - set->quarantine_within_ns);
 	log_warn("driver misbehaved", "driver", driver, "what", what, "strike", log_int(n), "of", log_int(limit), NULL);
+	if (r->n == 1)
+		crew_isolate(core->crew, driver);
 	if (r->quarantine || limit <= 0 || n < limit)
-		return false;
+		return;
+	r->since_wall_ns = clock_wall_ns();
 	r->quarantine = xasprintf("driver %s is in quarantine after %d strikes, the last: %s; mend or replace its plugin, "
 	                          "then reload",
 	                          driver, n, what);
 	h->quarantines++;
 	log_error("driver quarantined", "driver", driver, "strikes", log_int(n), "last", what, "do",
 	          "mend or replace its plugin, then reload", NULL);
-	return true;
+	health_save(core, false);
 }
 
 const char *health_quarantined(const struct core *core, const char *driver)

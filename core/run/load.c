@@ -19,7 +19,6 @@ struct load {
 	void *ctx;
 	struct config *config;
 	struct settings settings;
-	bool have_settings;
 	struct registry *registry;
 	struct task *task;
 	struct inspection *inspection;
@@ -40,8 +39,7 @@ static void load_free(struct load *l)
 	verify_free(l->verify);
 	if (l->registry)
 		registry_unref(l->registry);
-	if (l->have_settings)
-		settings_free(&l->settings);
+	settings_free(&l->settings);
 	config_free(l->config);
 	loaded_clear(&l->result);
 	free(l);
@@ -73,17 +71,15 @@ static void on_verified(void *ctx)
 static void build(void *ctx)
 {
 	struct load *l = ctx;
-	l->result.model = model_build(l->config, l->registry, &l->result.errs);
+	l->result.model = model_build_well(l->config, l->registry, &l->result.errs);
 }
 
 static void on_built(void *ctx)
 {
 	struct load *l = ctx;
 	l->task = NULL;
-	if (!l->result.model || l->result.errs.errors)
-		finish(l);
-	else
-		l->verify = verify_start(l->loop, l->result.model, l->ask.before, &l->result.errs, on_verified, l);
+	/* also where there are errors already: all of them are told at once */
+	l->verify = verify_start(l->loop, l->result.model, l->ask.before, &l->result.errs, on_verified, l);
 }
 
 static void start_build(struct load *l)
@@ -154,14 +150,14 @@ static void read_files(void *ctx)
 	l->config = l->ask.path ? config_read(l->ask.path, &l->result.errs)
 	                        : config_parse(l->ask.name, l->ask.text, &l->result.errs);
 	if (l->config)
-		l->have_settings = !config_settings(l->config, &l->settings, &l->result.errs);
+		config_settings(l->config, &l->settings, &l->result.errs);
 }
 
 static void on_read(void *ctx)
 {
 	struct load *l = ctx;
 	l->task = NULL;
-	if (l->have_settings)
+	if (l->config)
 		find_plugins(l);
 	else
 		finish(l);

@@ -15,6 +15,7 @@
 #define OUT_MAX (32u << 20)
 #define HOLD_NS (100 * NS_PER_MS) /* records leave together; sinks are flushed each second anyway */
 #define DRAIN_LIMIT_NS (5 * NS_PER_S)
+#define LIVED_NS (10 * NS_PER_S) /* one that lived so long starts again at once */
 
 struct sink_view {
 	struct sink_view *next;
@@ -24,12 +25,23 @@ struct sink_view {
 	struct wire_sink_status status;
 };
 
+/* A recorder whose plugins were replaced: writes what it holds, and ends. */
+struct old_recorder {
+	struct old_recorder *next;
+	struct recorder_link *link;
+	struct child *child;
+	struct wheel_timer limit;
+};
+
 struct recorder_link {
 	struct core *core;
 	struct child *child;
+	struct old_recorder *olds;
+	struct registry *registry; /* whose plugins the child has */
 	bool ready, ending, drained;
 	struct sink_view *sinks;
-	unsigned failures;
+	int64_t started_ns;
+	unsigned failures; /* ends in a row, each soon after its start */
 	uint64_t restarts;
 	struct wheel_timer restart, limit;
 	void (*done)(struct core *core);
@@ -154,7 +166,6 @@ static int on_frame(void *owner, uint16_t type, struct cursor *c)
 	switch (type) {
 	case WIRE_READY:
 		r->ready = true;
-		r->failures = 0;
 		return 0;
 	case WIRE_SINK_STATUS:
 		on_sink_status(r, c);
@@ -172,6 +183,20 @@ static int on_frame(void *owner, uint16_t type, struct cursor *c)
 	}
 }
 
+static void maybe_done(struct recorder_link *r)
+{
+	if (!r->child && !r->olds)
+		loop_later(r->core->loop, &r->tell_done);
+}
+
+static void set_registry(struct recorder_link *r)
+{
+	struct registry *old = r->registry;
+	r->registry = registry_ref(r->core->model->registry);
+	if (old)
+		registry_unref(old);
+}
+
 static void on_gone(void *owner, int status, const char *why)
 {
 	struct recorder_link *r = owner;
@@ -183,16 +208,102 @@ static void on_gone(void *owner, int status, const char *why)
 	r->ready = false;
 	if (r->ending) {
 		loop_timer_stop(r->core->loop, &r->limit);
-		loop_later(r->core->loop, &r->tell_done);
+		maybe_done(r);
 		return;
 	}
+	int64_t now = clock_now_ns();
 	r->restarts++;
+	r->failures = now - r->started_ns < LIVED_NS ? r->failures + 1 : 0;
 	int64_t delay = (INT64_C(50) << (r->failures < 8 ? r->failures : 8)) * NS_PER_MS;
-	r->failures++;
-	loop_timer_set(r->core->loop, &r->restart, clock_now_ns() + delay);
+	loop_timer_set(r->core->loop, &r->restart, now + delay);
 }
 
 static const struct child_events events = { .frame = on_frame, .gone = on_gone };
+
+static void old_free(struct old_recorder *o)
+{
+	loop_timer_stop(o->link->core->loop, &o->limit);
+	child_free(o->child);
+	free(o);
+}
+
+static int on_old_frame(void *owner, uint16_t type, struct cursor *c)
+{
+	(void)owner, (void)type;
+	c->p = c->end; /* what it tells of its sinks is history */
+	return 0;
+}
+
+static void on_old_gone(void *owner, int status, const char *why)
+{
+	struct old_recorder *o = owner;
+	struct recorder_link *r = o->link;
+	if (status)
+		log_error("recorder died", "pid", log_int(child_pid(o->child)), "why", why, NULL);
+	LL_DELETE(r->olds, o);
+	old_free(o);
+	if (r->ending && !r->child)
+		maybe_done(r);
+}
+
+static const struct child_events old_events = { .frame = on_old_frame, .gone = on_old_gone };
+
+static void on_old_limit(struct wheel_timer *t)
+{
+	struct old_recorder *o = (struct old_recorder *)((char *)t - offsetof(struct old_recorder, limit));
+	child_kill(o->child, "did not write everything in time");
+}
+
+/* The child writes what it has and ends; another takes its place. */
+static void replace(struct recorder_link *r)
+{
+	struct old_recorder *o = xnew(struct old_recorder);
+	*o = (struct old_recorder){ .link = r, .child = r->child, .limit.fn = on_old_limit };
+	child_pass_on(o->child, &old_events, o);
+	begin(r, WIRE_DRAIN);
+	end(r);
+	loop_timer_set(r->core->loop, &o->limit, clock_now_ns() + DRAIN_LIMIT_NS);
+	LL_PREPEND(r->olds, o);
+	r->child = NULL;
+	r->ready = false;
+	start(r);
+}
+
+static const struct plugin_table *plugin_by_path(const struct registry *reg, const char *path)
+{
+	for (uint32_t i = 0; i < reg->n_plugins; i++)
+		if (reg->plugins[i]->state == PLUGIN_LOADED && !strcmp(reg->plugins[i]->path, path))
+			return reg->plugins[i];
+	return NULL;
+}
+
+void recorder_link_plugins(struct recorder_link *r, const char *const *changed, size_t n_changed)
+{
+	const struct registry *now = r->core->model->registry, *before = r->registry;
+	if (!r->child || now == before)
+		return;
+	bool stale = false;
+	for (size_t i = 0; i < n_changed; i++)
+		stale |= plugin_by_path(before, changed[i]) != NULL;
+	for (uint32_t i = 0; i < before->n_plugins; i++)
+		stale |= before->plugins[i]->state == PLUGIN_LOADED && !plugin_by_path(now, before->plugins[i]->path);
+	if (stale) {
+		replace(r);
+		return;
+	}
+	for (uint32_t i = 0; i < now->n_plugins; i++)
+		if (now->plugins[i]->state == PLUGIN_LOADED && !plugin_by_path(before, now->plugins[i]->path)) {
+			buf_str(begin(r, WIRE_PLUGIN), now->plugins[i]->path);
+			end(r);
+		}
+	set_registry(r);
+}
+
+void recorder_link_log_level(struct recorder_link *r)
+{
+	if (r->child)
+		child_send_log_level(r->child);
+}
 
 static void start(struct recorder_link *r)
 {
@@ -204,6 +315,8 @@ static void start(struct recorder_link *r)
 		loop_timer_set(core->loop, &r->restart, clock_now_ns() + NS_PER_S);
 		return;
 	}
+	set_registry(r);
+	r->started_ns = clock_now_ns();
 	const char **paths = xcalloc(reg->n_plugins, sizeof *paths);
 	struct wire_hello m = { .epoch = core->epoch,
 		                .who = "recorder",
@@ -257,7 +370,7 @@ void recorder_link_drain(struct recorder_link *r, void (*done)(struct core *core
 	r->done = done;
 	loop_timer_stop(r->core->loop, &r->restart);
 	if (!r->child) {
-		loop_later(r->core->loop, &r->tell_done);
+		maybe_done(r);
 		return;
 	}
 	begin(r, WIRE_DRAIN);
@@ -274,8 +387,14 @@ void recorder_link_free(struct recorder_link *r)
 	loop_timer_stop(r->core->loop, &r->limit);
 	loop_later_cancel(r->core->loop, &r->tell_done);
 	child_free(r->child);
+	for (struct old_recorder *o; (o = r->olds);) {
+		LL_DELETE(r->olds, o);
+		old_free(o);
+	}
 	LL_FOREACH_SAFE(r->sinks, s, next)
 		sink_free(s);
+	if (r->registry)
+		registry_unref(r->registry);
 	free(r);
 }
 

@@ -108,6 +108,18 @@ static void remove_absent(struct core *core, struct summary *sum)
 
 static void remember_files(struct reload *r, const struct model *old, const struct model *m);
 
+static void set_log(struct core *core, const struct settings *set)
+{
+	enum log_level level = core->mode == CORE_ONCE ? LOG_ERROR : (enum log_level)set->log_level;
+	bool same = level == log_level_now() && set->log_json == log_is_json();
+	log_set(level, set->log_json);
+	if (same)
+		return;
+	crew_log_level(core->crew);
+	recorder_link_log_level(core->recorder);
+	services_log_level(core);
+}
+
 static void apply(struct core *core, struct model *model, const char *const *changed_plugins, size_t n_changed, bool by_signal)
 {
 	struct model *old = core->model;
@@ -127,17 +139,19 @@ static void apply(struct core *core, struct model *model, const char *const *cha
 		remove_absent(core, &sum);
 	}
 	core->model = model;
-	log_set(core->mode == CORE_ONCE ? LOG_ERROR : (enum log_level)model->settings.log_level, model->settings.log_json);
+	set_log(core, &model->settings);
 	crew_apply(core->crew, model, changed_plugins, n_changed);
 	for (size_t i = 0; i < model->n_targets; i++)
 		apply_target(core, model->targets[i], &sum);
 	crew_settle(core->crew);
 	core_rows_rebuild(core);
+	health_save(core, false);
+	recorder_link_plugins(core->recorder, changed_plugins, n_changed);
 	if (core->mode == CORE_ONCE) {
 		recorder_link_apply(core->recorder, core->once_sinks, core->n_once_sinks, false);
 	} else {
 		recorder_link_apply(core->recorder, model->sinks, model->n_sinks, by_signal && old);
-		services_apply(core, model->services, model->n_services);
+		services_apply(core, model->services, model->n_services, changed_plugins, n_changed);
 	}
 	remember_files(core->reload, old, model);
 	model_unref(old);
@@ -146,11 +160,9 @@ static void apply(struct core *core, struct model *model, const char *const *cha
 
 /* --- reloads ---------------------------------------------------------------------------------- */
 
-static void notify(const char *state)
+static void notify_reloading(void)
 {
-	char text[128];
-	snprintf(text, sizeof text, "%s\nMONOTONIC_USEC=%lld", state, (long long)(clock_now_ns() / NS_PER_US));
-	sd_notify(0, text);
+	sd_notifyf(0, "RELOADING=1\nMONOTONIC_USEC=%lld", (long long)(clock_now_ns() / NS_PER_US));
 }
 
 static void on_loaded(void *ctx, struct loaded *result)
@@ -176,7 +188,8 @@ static void on_loaded(void *ctx, struct loaded *result)
 		result->plugins = (struct scan){ 0 };
 	}
 	loaded_clear(result);
-	notify("READY=1");
+	if (!core->draining)
+		sd_notify(0, "READY=1");
 	if (r->again) {
 		r->again = false;
 		core_reload(core, r->again_by_signal);
@@ -200,7 +213,7 @@ void core_reload(struct core *core, bool by_signal)
 	r->by_signal = by_signal;
 	for (size_t i = 0; i < core->model->n_target_files; i++)
 		r->files[i] = see(core->model->target_files[i]);
-	notify("RELOADING=1");
+	notify_reloading();
 	struct load_ask ask = { .path = core->config_path, .before = core->model, .plugins = &r->plugins };
 	r->load = load_start(core->loop, &ask, on_loaded, core);
 }

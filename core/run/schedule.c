@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* schedule.c - when each target is due: one timer a subject, set a little ahead of the due time. */
 #include <string.h>
+#include <utlist.h>
 
 #include "base/clock.h"
 #include "base/log.h"
@@ -44,16 +45,24 @@ struct subject *subject_new(struct core *core, const struct target *target)
 	return s;
 }
 
-void subject_free(struct subject *s)
+static void forget(struct subject *s)
 {
-	CHECK_MAGIC(s, SUBJECT_MAGIC);
 	for (uint32_t i = 0; i < s->n_subs; i++) {
 		probe_stat_free(&s->subs[i].stat);
 		free(s->subs[i].name);
 	}
-	free(s->subs);
+	s->n_subs = 0;
 	probe_stat_free(&s->stat);
+}
+
+void subject_free(struct subject *s)
+{
+	CHECK_MAGIC(s, SUBJECT_MAGIC);
+	forget(s);
+	free(s->subs);
 	free(s->name);
+	if (s->keeps)
+		DL_DELETE(s->core->leaving, s);
 	model_unref(s->keeps);
 	s->magic = 0;
 	free(s);
@@ -68,17 +77,19 @@ void subject_remove(struct core *core, struct subject *s)
 	core->n_subjects--;
 	xgrow(core->free_ids, core->n_free, core->cap_free);
 	core->free_ids[core->n_free++] = s->id;
-	if (s->flight)
+	if (s->flight) {
 		s->keeps = model_ref(core->model);
-	else
+		DL_APPEND(core->leaving, s);
+	} else {
 		subject_free(s);
+	}
 }
 
 void subject_retarget(struct core *core, struct subject *s, const struct target *target)
 {
 	bool repaced = s->pace.interval_ns != target->interval_ns || s->pace.jitter != target->jitter;
-	if (s->target->driver != target->driver && strcmp(s->target->driver->name, target->driver->name) != 0)
-		probe_stat_free(&s->stat); /* the facts of another driver */
+	if (!stat_same_facts(s->target->driver, target->driver))
+		forget(s);
 	s->target = target;
 	if (repaced) {
 		set_pace(s, target);
@@ -95,6 +106,7 @@ static void arm(struct core *core, struct subject *s)
 void subject_schedule(struct core *core, struct subject *s)
 {
 	s->index = pace_every_index(&s->pace, clock_now_ns() + AHEAD_NS);
+	s->held = false;
 	arm(core, s);
 }
 
@@ -123,6 +135,13 @@ static void on_due(struct wheel_timer *t)
 	CHECK_MAGIC(s, SUBJECT_MAGIC);
 	struct core *core = s->core;
 	int64_t due = pace_every_due(&s->pace, s->index);
+	/* dispatches leave ahead: a probe that ends by the due time has not been overlapped */
+	if (s->flight && core->loop->now_ns < due) {
+		s->held = true;
+		loop_timer_set(core->loop, &s->due, due);
+		return;
+	}
+	s->held = false;
 	if (s->flight || is_stale(s, due)) {
 		s->missed++;
 		core->count.missed++;

@@ -64,11 +64,20 @@ static void core_command(uint64_t tag, const char *name, const char *args)
 	channel_end(only->channel);
 }
 
+static void core_pause(uint64_t tag, int32_t paused)
+{
+	struct buf *b = channel_begin(only->channel, WIRE_PAUSE);
+	buf_u64(b, tag);
+	buf_u8(b, paused != 0);
+	channel_end(only->channel);
+}
+
 static const struct probed_core core = {
 	.size = sizeof core,
 	.query = core_query,
 	.subscribe = core_subscribe,
 	.command = core_command,
+	.pause = core_pause,
 };
 
 /* --- frames ------------------------------------------------------------------------------------ */

@@ -22,12 +22,15 @@
 #define OUT_MAX (2u << 20)
 #define PIECE_BYTES (64u << 10) /* rendered between two turns of the loop */
 #define PAGES_MAX 8             /* pages under way in one service */
+#define LIVED_NS (10 * NS_PER_S) /* one that lived so long starts again soon */
+#define DRAIN_LIMIT_NS (2 * NS_PER_S)
 #define FULL_WAIT_NS (5 * NS_PER_MS)
 
 /* A /metrics page that is being rendered for one query. */
 struct page_query {
 	struct page_query *next;
 	uint64_t tag;
+	bool paused; /* its reader is slow */
 	struct metrics_page *page;
 };
 
@@ -37,9 +40,10 @@ struct service_link {
 	struct part_copy part;
 	bool ready, wants_results, keep, failed;
 	uint64_t lost; /* messages of the stream since the last one that left */
-	unsigned failures;
+	int64_t started_ns;
+	unsigned failures; /* ends in a row, each soon after its start */
 	uint64_t restarts;
-	struct wheel_timer restart;
+	struct wheel_timer restart, limit;
 	struct page_query *pages;
 	struct loop_later render;
 	struct wheel_timer render_when_read;
@@ -74,17 +78,30 @@ static void reply_text(struct service_link *l, uint64_t tag, uint32_t status, co
 	reply(l, tag, status, true, text, strlen(text));
 }
 
+static void page_free(struct page_query *q)
+{
+	metrics_page_free(q->page);
+	free(q);
+}
+
 static void page_step(struct service_link *l, struct page_query *q, size_t bytes)
 {
 	CLEANUP_BUF struct buf piece = { 0 };
 	bool more = metrics_page_step(q->page, &piece, bytes);
+	reply(l, q->tag, PROBED_REPLY_OK, !more, piece.data, piece.len);
 	if (!more) {
 		LL_DELETE(l->pages, q);
-		metrics_page_free(q->page);
+		page_free(q);
 	}
-	reply(l, q->tag, PROBED_REPLY_OK, !more, piece.data, piece.len);
-	if (!more)
-		free(q);
+}
+
+static bool may_step(const struct service_link *l)
+{
+	const struct page_query *q;
+	LL_FOREACH(l->pages, q)
+		if (!q->paused)
+			return true;
+	return false;
 }
 
 /* One piece of each page a turn, while the service reads. */
@@ -93,11 +110,11 @@ static void on_render(struct loop_later *later)
 	struct service_link *l = (struct service_link *)((char *)later - offsetof(struct service_link, render));
 	struct page_query *q, *next;
 	LL_FOREACH_SAFE(l->pages, q, next)
-		if (!channel_full(child_channel(l->child)))
+		if (!q->paused && !channel_full(child_channel(l->child)))
 			page_step(l, q, PIECE_BYTES);
-	if (l->pages && channel_full(child_channel(l->child)))
+	if (may_step(l) && channel_full(child_channel(l->child)))
 		loop_timer_set(l->core->loop, &l->render_when_read, clock_now_ns() + FULL_WAIT_NS);
-	else if (l->pages)
+	else if (may_step(l))
 		loop_next_turn(l->core->loop, &l->render);
 }
 
@@ -113,21 +130,40 @@ static void stop_rendering(struct service_link *l)
 	loop_later_cancel(l->core->loop, &l->render);
 }
 
+static int on_pause(struct service_link *l, struct cursor *c)
+{
+	uint64_t tag = cursor_u64(c);
+	bool paused = cursor_u8(c);
+	struct page_query *q;
+	LL_FOREACH(l->pages, q)
+		if (q->tag == tag)
+			q->paused = paused;
+	if (may_step(l))
+		loop_later(l->core->loop, &l->render);
+	return 0;
+}
+
+/* Before rows move: what fits is finished, and the rest is broken off in a way that its reader sees. */
 void services_finish_pages(struct core *core)
 {
-	for (size_t i = 0; i < core->n_services; i++)
-		while (core->services[i]->pages)
-			page_step(core->services[i], core->services[i]->pages, PIECE_BYTES);
+	for (size_t i = 0; i < core->n_services; i++) {
+		struct service_link *l = core->services[i];
+		while (l->pages && !channel_full(child_channel(l->child)))
+			page_step(l, l->pages, PIECE_BYTES);
+		while (l->pages) {
+			struct page_query *q = l->pages;
+			LL_DELETE(l->pages, q);
+			reply_text(l, q->tag, PROBED_REPLY_OTHER, "the configuration was reloaded; ask again");
+			page_free(q);
+		}
+	}
 }
 
 static void drop_pages(struct service_link *l)
 {
 	struct page_query *q, *next;
 	LL_FOREACH_SAFE(l->pages, q, next)
-	{
-		metrics_page_free(q->page);
-		free(q);
-	}
+		page_free(q);
 	l->pages = NULL;
 }
 
@@ -247,6 +283,8 @@ static int on_frame(void *owner, uint16_t type, struct cursor *c)
 		return on_query(l, c);
 	case WIRE_COMMAND:
 		return on_command(l, c);
+	case WIRE_PAUSE:
+		return on_pause(l, c);
 	case WIRE_SUBSCRIBE:
 		text = cursor_str(c);
 		if (text && !strcmp(text, "results"))
@@ -263,6 +301,17 @@ static int on_frame(void *owner, uint16_t type, struct cursor *c)
 	}
 }
 
+static void maybe_ended(struct core *core)
+{
+	void (*done)(struct core *) = core->services_ended;
+	for (size_t i = 0; i < core->n_services; i++)
+		if (core->services[i]->child)
+			return;
+	core->services_ended = NULL;
+	if (done)
+		done(core);
+}
+
 static void on_gone(void *owner, int status, const char *why)
 {
 	struct service_link *l = owner;
@@ -273,12 +322,13 @@ static void on_gone(void *owner, int status, const char *why)
 	drop_pages(l);
 	child_free(l->child);
 	l->child = NULL;
-	l->failures = l->ready && !l->failed ? 0 : l->failures + 1;
+	l->failures = clock_now_ns() - l->started_ns < LIVED_NS ? l->failures + 1 : 0;
 	l->ready = l->wants_results = l->failed = false;
 	l->restarts++;
-	int64_t delay = (INT64_C(100) << (l->failures < 8 ? l->failures : 8)) * NS_PER_MS;
+	int64_t delay = (INT64_C(50) << (l->failures < 9 ? l->failures : 9)) * NS_PER_MS;
 	if (!l->core->draining)
 		loop_timer_set(l->core->loop, &l->restart, clock_now_ns() + delay);
+	maybe_ended(l->core);
 }
 
 static const struct child_events events = { .frame = on_frame, .gone = on_gone };
@@ -293,6 +343,7 @@ static void start(struct service_link *l)
 		loop_timer_set(core->loop, &l->restart, clock_now_ns() + 5 * NS_PER_S);
 		return;
 	}
+	l->started_ns = clock_now_ns();
 	CLEANUP_FREE char *who = xasprintf("service %s", l->part.name);
 	const char *path = table->plugin->path;
 	struct wire_hello hello = { .epoch = core->epoch,
@@ -315,9 +366,17 @@ static void on_restart(struct wheel_timer *t)
 		start(l);
 }
 
+static void on_limit(struct wheel_timer *t)
+{
+	struct service_link *l = (struct service_link *)((char *)t - offsetof(struct service_link, limit));
+	if (l->child)
+		child_kill(l->child, "did not end in time");
+}
+
 static void link_free(struct service_link *l)
 {
 	loop_timer_stop(l->core->loop, &l->restart);
+	loop_timer_stop(l->core->loop, &l->limit);
 	stop_rendering(l);
 	drop_pages(l);
 	child_free(l->child);
@@ -325,13 +384,22 @@ static void link_free(struct service_link *l)
 	free(l);
 }
 
-void services_apply(struct core *core, const struct part *parts, size_t n)
+static bool among(const char *const *paths, size_t n, const char *path)
+{
+	for (size_t i = 0; i < n; i++)
+		if (!strcmp(paths[i], path))
+			return true;
+	return false;
+}
+
+void services_apply(struct core *core, const struct part *parts, size_t n, const char *const *changed, size_t n_changed)
 {
 	struct service_link **now = xcalloc(n, sizeof *now);
 	for (size_t i = 0; i < core->n_services; i++)
 		core->services[i]->keep = false;
 	for (size_t i = 0; i < n; i++) {
-		for (size_t k = 0; k < core->n_services && !now[i]; k++)
+		bool replaced = among(changed, n_changed, parts[i].table->plugin->path);
+		for (size_t k = 0; k < core->n_services && !now[i] && !replaced; k++)
 			if (!strcmp(core->services[k]->part.name, parts[i].name) && core->services[k]->part.digest == parts[i].digest)
 				now[i] = core->services[k];
 		if (now[i])
@@ -348,6 +416,7 @@ void services_apply(struct core *core, const struct part *parts, size_t n)
 		l->core = core;
 		part_copy_init(&l->part, &parts[i]);
 		l->restart.fn = on_restart;
+		l->limit.fn = on_limit;
 		l->render.fn = on_render;
 		l->render_when_read.fn = on_render_again;
 		start(l);
@@ -355,6 +424,29 @@ void services_apply(struct core *core, const struct part *parts, size_t n)
 	free(core->services);
 	core->services = now;
 	core->n_services = n;
+}
+
+void services_drain(struct core *core, void (*done)(struct core *core))
+{
+	core->services_ended = done;
+	for (size_t i = 0; i < core->n_services; i++) {
+		struct service_link *l = core->services[i];
+		loop_timer_stop(core->loop, &l->restart);
+		if (!l->child)
+			continue;
+		stop_rendering(l);
+		begin(l, WIRE_DRAIN);
+		end(l);
+		loop_timer_set(core->loop, &l->limit, clock_now_ns() + DRAIN_LIMIT_NS);
+	}
+	maybe_ended(core);
+}
+
+void services_log_level(struct core *core)
+{
+	for (size_t i = 0; i < core->n_services; i++)
+		if (core->services[i]->child)
+			child_send_log_level(core->services[i]->child);
 }
 
 void services_free(struct core *core)

@@ -56,8 +56,15 @@ static void finish(struct verify *v)
 static void refuse(struct verify *v, uint32_t id, const char *why)
 {
 	const struct target *t = v->asked[id];
+	struct place at = t->at;
 	CLEANUP_FREE char *section = xasprintf("target %s", t->name);
-	errs_add(v->errs, t->at, section, NULL, "%s", why);
+	/* "KEY: why" is where the key was written */
+	for (uint32_t i = 0; i < t->n_options; i++) {
+		size_t n = strlen(t->options[i].key);
+		if (!strncmp(why, t->options[i].key, n) && why[n] == ':')
+			at = t->options[i].at;
+	}
+	errs_add(v->errs, at, section, NULL, "%s", why);
 }
 
 static int on_frame(void *owner, uint16_t type, struct cursor *c)

@@ -52,6 +52,7 @@ enum wire_type {
 	WIRE_SUBSCRIBE = 64,      /* → core: str stream */
 	WIRE_EVENT = 65,          /* core →: str stream, u64 lost, bytes */
 	WIRE_COMMAND = 66,        /* → core: u64 tag, str name, str args; answered by REPLY */
+	WIRE_PAUSE = 67,          /* → core: u64 tag, u8 paused: holds the pieces of an answer up, or lets them go on */
 
 	/* the inspector */
 	WIRE_INSPECTED = 80, /* → core: plugin_table_encode(); one for each path asked */

@@ -30,7 +30,7 @@ static bool has_fact(const struct result *r, const struct judged *j)
 /* What was judged on a sub-result, and stands in no fact of the probe's own, is not asked again. */
 static bool applies(const struct probed_probe *p, const struct result *r, uint32_t i, bool sub)
 {
-	const struct judged *j = &p->inst->judged[i];
+	const struct judged *j = p->inst->judged[i];
 	if (has_fact(r, j))
 		return true;
 	return !sub && !(i < 64 && (p->work->judged_in_sub >> i & 1));
@@ -47,7 +47,7 @@ void probe_judge(struct probed_probe *p, struct result *r, bool sub)
 		.body_sha256 = sub ? NULL : body_hash(p, hash),
 	};
 	for (uint32_t i = 0; i < p->inst->n_judged; i++) {
-		const struct judged *j = &p->inst->judged[i];
+		const struct judged *j = p->inst->judged[i];
 		if (!applies(p, r, i, sub))
 			continue;
 		if (sub && i < 64)

@@ -56,11 +56,15 @@ struct drv {
 	_Atomic(const char *) thread_said; /* a strike on a thread, for the loop to tell */
 };
 
+/* An expectation with its label. Targets that have the same one share it: there may be 50,000 of them. */
 struct judged {
-	char *label;
-	struct expectation *expectation;
+	char *key; /* driver, label and text */
+	uint32_t refs;
 	int32_t fact; /* index of the fact that its query reads, -1: something else */
 	char *late;   /* of a family */
+	char *label;
+	struct expectation *expectation;
+	UT_hash_handle hh;
 };
 
 /* An option of a target that is rendered for each probe. */
@@ -78,7 +82,7 @@ struct instance {
 	struct options options;
 	struct probed_target_args args;
 	void *target;
-	struct judged *judged;
+	struct judged **judged;
 	struct rendering *renderings;
 	uint32_t n_judged, n_renderings;
 	int64_t want_bytes;
@@ -159,6 +163,7 @@ struct worker {
 	struct drv drivers[WORKER_DRIVERS];
 	uint32_t n_drivers;
 	struct instance *instances; /* by id */
+	struct judged *judged;      /* by key */
 	uint32_t n_instances, inflight;
 
 	struct probed_probe **slots;

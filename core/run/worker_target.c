@@ -59,53 +59,77 @@ static void find_fact(const struct driver_table *table, struct judged *j)
 	j->late = late ? xstrdup(late) : NULL;
 }
 
-static int judged_add(struct instance *inst, const char *label, const char *text, char *error, size_t size)
+static struct judged *judged_ref(struct drv *d, const char *label, const char *text, char *error, size_t size)
 {
 	char why[240];
-	const struct driver_table *table = inst->drv->table;
-	struct judged j = { .expectation = expectation_compile(text, table, why, sizeof why) };
-	if (!j.expectation) {
-		snprintf(error, size, "expect.%s: %s", label, why);
-		return -1;
+	struct worker *w = d->worker;
+	CLEANUP_FREE char *key = xasprintf("%u %s=%s", d->number, label, text);
+	struct judged *j;
+	HASH_FIND_STR(w->judged, key, j);
+	if (j) {
+		j->refs++;
+		return j;
 	}
-	j.label = xstrdup(label);
-	find_fact(table, &j);
-	int64_t want = expectation_body_want(j.expectation);
-	if (want == PROBED_BODY_HASH)
-		inst->want_hash = true;
-	else if (want > inst->want_bytes)
-		inst->want_bytes = want > BODY_MAX ? BODY_MAX : want;
-	inst->judged[inst->n_judged++] = j;
-	return 0;
+	struct expectation *e = expectation_compile(text, d->table, why, sizeof why);
+	if (!e) {
+		snprintf(error, size, "expect.%s: %s", label, why);
+		return NULL;
+	}
+	j = xnew(struct judged);
+	*j = (struct judged){ .key = xstrdup(key), .refs = 1, .label = xstrdup(label), .expectation = e };
+	find_fact(d->table, j);
+	HASH_ADD_KEYPTR(hh, w->judged, j->key, strlen(j->key), j);
+	return j;
 }
 
-static void judged_free(struct judged *j)
+static void judged_unref(struct worker *w, struct judged *j)
 {
+	if (--j->refs)
+		return;
+	HASH_DEL(w->judged, j);
 	expectation_free(j->expectation);
 	free(j->label);
 	free(j->late);
+	free(j->key);
+	free(j);
 }
 
 /* A driver's default yields to an expectation of the target's own on the same query. */
 static int judged_add_default(struct instance *inst, char *error, size_t size)
 {
-	const char *text = inst->drv->table->default_expect;
-	if (!text)
+	struct drv *d = inst->drv;
+	if (!d->table->default_expect)
 		return 0;
-	int64_t bytes = inst->want_bytes;
-	bool hash = inst->want_hash;
-	if (judged_add(inst, "default", text, error, size))
+	struct judged *own = judged_ref(d, "default", d->table->default_expect, error, size);
+	if (!own)
 		return -1;
-	struct judged *own = &inst->judged[inst->n_judged - 1];
 	const char *query = expectation_query(own->expectation);
-	for (uint32_t i = 0; i + 1 < inst->n_judged; i++) {
-		if (strcmp(expectation_query(inst->judged[i].expectation), query) != 0)
-			continue;
-		judged_free(own);
-		inst->n_judged--;
-		inst->want_bytes = bytes;
-		inst->want_hash = hash;
-		return 0;
+	for (uint32_t i = 0; i < inst->n_judged; i++)
+		if (!strcmp(expectation_query(inst->judged[i]->expectation), query)) {
+			judged_unref(d->worker, own);
+			return 0;
+		}
+	inst->judged[inst->n_judged++] = own;
+	return 0;
+}
+
+static int add_expectations(struct instance *inst, const struct wire_target *m, char *error, size_t size)
+{
+	inst->judged = xcalloc(m->n_expects + 1, sizeof *inst->judged);
+	for (uint32_t i = 0; i < m->n_expects; i++) {
+		struct judged *j = judged_ref(inst->drv, m->expects[i].key, m->expects[i].value, error, size);
+		if (!j)
+			return -1;
+		inst->judged[inst->n_judged++] = j;
+	}
+	if (judged_add_default(inst, error, size))
+		return -1;
+	for (uint32_t i = 0; i < inst->n_judged; i++) {
+		int64_t want = expectation_body_want(inst->judged[i]->expectation);
+		if (want == PROBED_BODY_HASH)
+			inst->want_hash = true;
+		else if (want > inst->want_bytes)
+			inst->want_bytes = want > BODY_MAX ? BODY_MAX : want;
 	}
 	return 0;
 }
@@ -151,7 +175,7 @@ static int compile_templates(struct instance *inst, char *error, size_t size)
 static void instance_destroy(struct instance *inst)
 {
 	for (uint32_t i = 0; i < inst->n_judged; i++)
-		judged_free(&inst->judged[i]);
+		judged_unref(inst->drv->worker, inst->judged[i]);
 	for (uint32_t i = 0; i < inst->n_renderings; i++) {
 		for (uint32_t k = 0; k < inst->renderings[i].n; k++)
 			if (inst->renderings[i].templates[k])
@@ -192,11 +216,7 @@ static int prepare(struct instance *inst, const struct wire_target *m, char *err
 	const struct driver_table *table = inst->drv->table;
 	if (options_bind(&table->options, m->options, m->n_options, &inst->options, error, size))
 		return -1;
-	inst->judged = xcalloc(m->n_expects + 1, sizeof *inst->judged);
-	for (uint32_t i = 0; i < m->n_expects; i++)
-		if (judged_add(inst, m->expects[i].key, m->expects[i].value, error, size))
-			return -1;
-	if (judged_add_default(inst, error, size) || compile_templates(inst, error, size))
+	if (add_expectations(inst, m, error, size) || compile_templates(inst, error, size))
 		return -1;
 	inst->args = (struct probed_target_args){
 		.size = sizeof inst->args, .family = m->family, .name = inst->name,

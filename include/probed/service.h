@@ -46,10 +46,12 @@ struct probed_core {
 	 *   "ready"   one line; PROBED_REPLY_OK once every child is up and a configuration is in force
 	 *   "status"  JSON: version, uptime, children, targets by outcome */
 	void (*query)(uint64_t tag, const char *topic, const char *args);
-	/* Streams: "results" (JSON lines as the jsonl sink writes them). */
+	/* Streams: "results" (JSON: id time target sub driver outcome reason latency_ms message). */
 	void (*subscribe)(const char *stream);
 	/* Commands: "reload". */
 	void (*command)(uint64_t tag, const char *name, const char *args);
+	/* Holds a long answer up after what is already on its way (paused 1), and lets it go on (0). */
+	void (*pause)(uint64_t tag, int32_t paused);
 };
 
 struct probed_service {

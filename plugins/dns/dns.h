@@ -98,7 +98,7 @@ struct dns_probe {
 	size_t query_len;
 	int64_t sent_ns;
 	int64_t bytes_in, bytes_out;
-	union endpoint to;
+	union net_addr to;
 	struct udp_query udp;
 	struct tcp_query tcp;
 };

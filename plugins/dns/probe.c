@@ -5,8 +5,6 @@
  */
 #include "dns.h"
 
-#include <arpa/inet.h>
-#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -46,51 +44,17 @@ static void end_badly(struct dns_probe *p, const char *what, const char *why)
 	end(p, PROBED_ERROR, PROBED_REASON_PROTOCOL, message);
 }
 
-static uint32_t reason_of(int error, uint32_t *outcome)
-{
-	*outcome = PROBED_ERROR;
-	switch (error) {
-	case ECONNREFUSED:
-		return PROBED_REASON_REFUSED;
-	case 0:
-	case ECONNRESET:
-	case EPIPE:
-		return PROBED_REASON_RESET;
-	case ETIMEDOUT:
-		return PROBED_REASON_TIMEOUT;
-	case EACCES:
-	case EPERM:
-		return PROBED_REASON_PERMISSION;
-	case EMFILE:
-	case ENFILE:
-	case ENOBUFS:
-	case ENOMEM:
-		*outcome = PROBED_UNKNOWN;
-		return PROBED_REASON_OVERLOADED;
-	default:
-		return PROBED_REASON_UNREACHABLE;
-	}
-}
-
-static void server_text(const struct dns_probe *p, char *buf, size_t size)
-{
-	char ip[INET6_ADDRSTRLEN] = "?";
-	const struct probed_addr *a = &p->addrs[p->addr];
-	inet_ntop(a->family == 6 ? AF_INET6 : AF_INET, a->bytes, ip, sizeof ip);
-	snprintf(buf, size, a->family == 6 ? "[%s]:%u" : "%s:%u", ip, p->port);
-}
-
 /* This address failed: the next one, or the end. */
 static void unreachable(struct dns_probe *p, int error)
 {
-	uint32_t outcome, reason = reason_of(error, &outcome);
-	char server[80], message[240];
+	uint32_t reason = error ? net_reason(error) : PROBED_REASON_RESET, outcome = net_outcome(reason);
+	char server[NET_TEXT], message[240];
 	if (outcome == PROBED_ERROR && p->addr + 1 < p->n_addrs) {
 		p->addr++;
 		ask(p);
 		return;
 	}
-	server_text(p, server, sizeof server);
+	net_where_text(&p->addrs[p->addr], p->port, server, sizeof server);
 	report_peer(p);
 	snprintf(message, sizeof message, "%s over %s: %s", server, p->over_tcp ? "TCP" : "UDP",
 	         error ? strerror(error) : "the server closed the connection before its answer was whole");
@@ -247,7 +211,7 @@ static int ask_tcp(struct dns_probe *p)
 static void ask(struct dns_probe *p)
 {
 	p->sent_ns = 0;
-	endpoint_set(&p->to, &p->addrs[p->addr], p->port);
+	net_addr_set(&p->to, &p->addrs[p->addr], p->port);
 	int error = p->over_tcp ? ask_tcp(p) : ask_udp(p);
 	if (error)
 		unreachable(p, error);
@@ -266,8 +230,7 @@ static void on_resolved(void *arg, int32_t status, const char *error, uint32_t n
 		end(p, PROBED_ERROR, PROBED_REASON_RESOLVE, message);
 		return;
 	}
-	for (uint32_t i = 0; i < n && i < DNS_ADDRESSES; i++)
-		p->addrs[p->n_addrs++] = *PROBED_AT(struct probed_addr, addrs, stride, i);
+	p->n_addrs = (uint8_t)net_addrs_keep(p->addrs, DNS_ADDRESSES, addrs, n, stride);
 	ask(p);
 }
 

@@ -2,7 +2,6 @@
 /* report.c - what an answer says, as facts and as a body of text. */
 #include "dns.h"
 
-#include <arpa/inet.h>
 #include <string.h>
 
 /* More records than this are counted, but not given one by one. */
@@ -20,12 +19,7 @@ static void string(struct dns_probe *p, enum dns_fact fact, const char *s)
 
 void report_peer(struct dns_probe *p)
 {
-	const struct probed_addr *a = &p->addrs[p->addr];
-	char ip[INET6_ADDRSTRLEN];
-	if (!inet_ntop(a->family == 6 ? AF_INET6 : AF_INET, a->bytes, ip, sizeof ip))
-		return;
-	string(p, FACT_IP, ip);
-	integer(p, FACT_FAMILY, a->family);
+	net_addr_facts(dns_host, p->probe, FACT_IP, FACT_FAMILY, &p->addrs[p->addr]);
 	string(p, FACT_TRANSPORT, p->over_tcp ? "tcp" : "udp");
 }
 

@@ -118,21 +118,21 @@ static void on_socket(void *arg, int32_t fd, uint32_t events)
 		receive_answer(q);
 }
 
-static int connect_socket(struct tcp_query *q, const union endpoint *to)
+static int connect_socket(struct tcp_query *q, const union net_addr *to)
 {
 	const int one = 1;
 	/* Closed by reset: the whole answer is there, or nobody wants it, and no TIME_WAIT is left behind. */
 	const struct linger reset = { .l_onoff = 1 };
 	setsockopt(q->fd, SOL_SOCKET, SO_LINGER, &reset, sizeof reset);
 	setsockopt(q->fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
-	if (connect(q->fd, &to->sa, endpoint_len(to)) && errno != EINPROGRESS)
+	if (connect(q->fd, &to->any, net_addr_len(to)) && errno != EINPROGRESS)
 		return errno;
 	q->watch = q->host->watch_new(q->fd, PROBED_WRITE, on_socket, q);
 	return q->watch ? 0 : ENOMEM;
 }
 
 int tcp_query_start(struct tcp_query *q, const struct probed_host *host, const struct tcp_events *events,
-                    const union endpoint *to, const uint8_t *wire, size_t len, const uint8_t id[2])
+                    const union net_addr *to, const uint8_t *wire, size_t len, const uint8_t id[2])
 {
 	memset(q, 0, sizeof *q);
 	q->host = host;
@@ -142,7 +142,7 @@ int tcp_query_start(struct tcp_query *q, const struct probed_host *host, const s
 	memcpy(q->out + 2, wire, len);
 	memcpy(q->out + 2, id, 2);
 	q->out_len = len + 2;
-	q->fd = socket(to->sa.sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	q->fd = socket(to->any.sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 	if (q->fd < 0)
 		return errno;
 	int error = connect_socket(q, to);

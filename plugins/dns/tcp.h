@@ -36,7 +36,7 @@ struct tcp_query {
 
 /* Connects and sends. 0, or an errno: then no callback comes. Never calls back from inside. */
 int tcp_query_start(struct tcp_query *q, const struct probed_host *host, const struct tcp_events *events,
-                    const union endpoint *to, const uint8_t *wire, size_t len, const uint8_t id[2]);
+                    const union net_addr *to, const uint8_t *wire, size_t len, const uint8_t id[2]);
 /* No callback comes after this. Does nothing for a query that is not under way. */
 void tcp_close(struct tcp_query *q);
 

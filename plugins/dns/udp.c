@@ -47,31 +47,11 @@ struct udp {
 	uint8_t (*buffers)[UDP_DATAGRAM_MAX];
 };
 
-socklen_t endpoint_len(const union endpoint *e)
+static int addr_same(const union net_addr *a, const union net_addr *b)
 {
-	return e->sa.sa_family == AF_INET6 ? sizeof e->v6 : sizeof e->v4;
-}
-
-void endpoint_set(union endpoint *e, const struct probed_addr *addr, uint16_t port)
-{
-	memset(e, 0, sizeof *e);
-	if (addr->family == 6) {
-		e->v6.sin6_family = AF_INET6;
-		e->v6.sin6_port = htons(port);
-		e->v6.sin6_scope_id = addr->scope_id;
-		memcpy(&e->v6.sin6_addr, addr->bytes, 16);
-	} else {
-		e->v4.sin_family = AF_INET;
-		e->v4.sin_port = htons(port);
-		memcpy(&e->v4.sin_addr, addr->bytes, 4);
-	}
-}
-
-static int endpoint_same(const union endpoint *a, const union endpoint *b)
-{
-	if (a->sa.sa_family != b->sa.sa_family)
+	if (a->any.sa_family != b->any.sa_family)
 		return 0;
-	if (a->sa.sa_family == AF_INET6)
+	if (a->any.sa_family == AF_INET6)
 		return a->v6.sin6_port == b->v6.sin6_port &&
 		       !memcmp(&a->v6.sin6_addr, &b->v6.sin6_addr, sizeof a->v6.sin6_addr);
 	return a->v4.sin_port == b->v4.sin_port && a->v4.sin_addr.s_addr == b->v4.sin_addr.s_addr;
@@ -212,7 +192,7 @@ static void fail(struct udp_query *q, int error)
 static int take_error(struct udp_socket *s)
 {
 	uint8_t data[64], control[512];
-	union endpoint to = { 0 };
+	union net_addr to = { 0 };
 	struct iovec iov = { data, sizeof data };
 	struct msghdr msg = { .msg_name = &to, .msg_namelen = sizeof to, .msg_iov = &iov, .msg_iovlen = 1,
 			      .msg_control = control, .msg_controllen = sizeof control };
@@ -228,7 +208,7 @@ static int take_error(struct udp_socket *s)
 		return 1;
 	struct udp_query *q = NULL;
 	HASH_FIND(hh, s->pending, data, 2, q);
-	if (q && endpoint_same(&q->to, &to))
+	if (q && addr_same(&q->to, &to))
 		fail(q, (int)why.ee_errno);
 	return 1;
 }
@@ -245,7 +225,7 @@ static void take_datagram(struct udp_socket *s, const struct msghdr *msg, const 
 	if (len < 2)
 		return;
 	HASH_FIND(hh, s->pending, data, 2, q);
-	if (q && endpoint_same(&q->to, msg->msg_name))
+	if (q && addr_same(&q->to, msg->msg_name))
 		q->events->datagram(q, data, len, !!(msg->msg_flags & MSG_TRUNC), now);
 }
 
@@ -253,7 +233,7 @@ static void receive(struct udp_socket *s)
 {
 	struct mmsghdr msgs[BATCH];
 	struct iovec iovs[BATCH];
-	union endpoint from[BATCH];
+	union net_addr from[BATCH];
 	uint8_t(*buffers)[UDP_DATAGRAM_MAX] = s->udp->buffers;
 	memset(msgs, 0, sizeof msgs);
 	for (int i = 0; i < BATCH; i++) {
@@ -286,7 +266,7 @@ static int send_batch(struct udp_socket *s)
 			break;
 		iovs[n][0] = (struct iovec){ q->id, 2 };
 		iovs[n][1] = (struct iovec){ (void *)(uintptr_t)(q->wire + 2), q->len - 2 };
-		msgs[n].msg_hdr = (struct msghdr){ .msg_name = &q->to, .msg_namelen = endpoint_len(&q->to),
+		msgs[n].msg_hdr = (struct msghdr){ .msg_name = &q->to, .msg_namelen = net_addr_len(&q->to),
 						   .msg_iov = iovs[n], .msg_iovlen = 2 };
 		n++;
 	}
@@ -374,7 +354,7 @@ static void enqueue(struct udp_socket *s, struct udp_query *q)
 int udp_send(struct udp *udp, struct udp_query *q)
 {
 	int error;
-	struct udp_socket *s = socket_for(udp, q->to.sa.sa_family, &error);
+	struct udp_socket *s = socket_for(udp, q->to.any.sa_family, &error);
 	if (!s)
 		return error;
 	struct udp_query *taken;

@@ -10,20 +10,14 @@
 
 #include <probed/plugin.h>
 
-#include <netinet/in.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/queue.h>
-#include <sys/socket.h>
 #include <uthash.h>
 
-enum { UDP_DATAGRAM_MAX = 4096 };
+#include "../common/net.h"
 
-union endpoint {
-	struct sockaddr sa;
-	struct sockaddr_in v4;
-	struct sockaddr_in6 v6;
-};
+enum { UDP_DATAGRAM_MAX = 4096 };
 
 struct udp_query;
 struct udp_events {
@@ -41,7 +35,7 @@ struct udp_query {
 	const struct udp_events *events;
 	const uint8_t *wire;
 	size_t len;
-	union endpoint to;
+	union net_addr to;
 	uint8_t id[2];
 	int queued;
 	struct udp_socket *socket; /* NULL: not under way */
@@ -59,8 +53,5 @@ int udp_send(struct udp *udp, struct udp_query *q);
 void udp_resend(struct udp *udp, struct udp_query *q);
 /* No callback comes after this. Does nothing for a query that is not under way. */
 void udp_forget(struct udp *udp, struct udp_query *q);
-
-socklen_t endpoint_len(const union endpoint *e);
-void endpoint_set(union endpoint *e, const struct probed_addr *addr, uint16_t port);
 
 #endif

@@ -4,7 +4,6 @@
  * Redirects are followed here and not by libcurl, so that each hop passes the gate, is resolved by the host, and has a
  * time of its own.
  */
-#include <arpa/inet.h>
 #include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -12,6 +11,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "common/net.h"
 #include "http/http.h"
 #include "http/url.h"
 
@@ -86,49 +86,19 @@ __attribute__((format(printf, 3, 4))) static void fail(struct fetch *f, uint32_t
 	va_start(ap, format);
 	vsnprintf(message, sizeof(message), format, ap);
 	va_end(ap);
-	finish(f, reason == PROBED_REASON_OVERLOADED || reason == PROBED_REASON_INTERNAL ? PROBED_UNKNOWN : PROBED_ERROR,
-	       reason, message);
+	finish(f, net_outcome(reason), reason, message);
 }
 
 /* --- libcurl's verdicts -------------------------------------------------------------------------- */
-
-static uint32_t reason_of_errno(long error)
-{
-	switch (error) {
-	case ECONNREFUSED:
-		return PROBED_REASON_REFUSED;
-	case ECONNRESET:
-	case ECONNABORTED:
-	case EPIPE:
-		return PROBED_REASON_RESET;
-	case EHOSTUNREACH:
-	case ENETUNREACH:
-	case EHOSTDOWN:
-	case ENETDOWN:
-	case EADDRNOTAVAIL:
-	case EAFNOSUPPORT:
-	case EINVAL:
-	case ETIMEDOUT:
-		return PROBED_REASON_UNREACHABLE;
-	case EACCES:
-	case EPERM:
-		return PROBED_REASON_PERMISSION;
-	case EMFILE:
-	case ENFILE:
-	case ENOBUFS:
-	case ENOMEM:
-		return PROBED_REASON_OVERLOADED;
-	default:
-		return PROBED_REASON_UNREACHABLE;
-	}
-}
 
 static uint32_t reason_of(const struct fetch *f, CURLcode code, long error)
 {
 	switch (code) {
 	case CURLE_COULDNT_CONNECT:
 	case CURLE_OPERATION_TIMEDOUT:
-		return reason_of_errno(f->os_error ? f->os_error : error);
+		if (f->os_error)
+			error = f->os_error;
+		return error ? net_reason((int)error) : PROBED_REASON_UNREACHABLE;
 	case CURLE_SSL_CONNECT_ERROR:
 		/* an end of the connection during the handshake comes as an error of TLS, but not from OpenSSL */
 		return strstr(f->error, "SSL routines") && !strstr(f->error, "unexpected eof") ? PROBED_REASON_TLS :
@@ -169,16 +139,10 @@ static uint32_t reason_of(const struct fetch *f, CURLcode code, long error)
 	}
 }
 
-static const char *address_text(const struct probed_addr *a, char *out, size_t size)
-{
-	*out = '\0';
-	inet_ntop(a->family == 4 ? AF_INET : AF_INET6, a->bytes, out, (socklen_t)size);
-	return out;
-}
-
 static void fail_with(struct fetch *f, CURLcode code)
 {
 	char why[320], ip[INET6_ADDRSTRLEN];
+	const char *text;
 	long error = 0;
 
 	curl_easy_getinfo(f->easy, CURLINFO_OS_ERRNO, &error);
@@ -187,10 +151,15 @@ static void fail_with(struct fetch *f, CURLcode code)
 		const struct probed_addr *a = &f->addrs[f->next_addr - 1];
 		long os = f->os_error ? f->os_error : error;
 		/* libcurl gives up on a handshake by this code too, when it has no errno to tell */
-		fail(f, reason, "connect to %s (%s): %s", f->host, address_text(a, ip, sizeof(ip)),
+		fail(f, reason, "connect to %s (%s): %s", f->host, net_ip_text(a, ip, sizeof(ip)),
 		     os ? strerror((int)os) : *f->error ? f->error : curl_easy_strerror(code));
 	} else if (reason == PROBED_REASON_TLS && f->peer.judged && f->peer.verify && f->peer.verdict != X509_V_OK) {
 		fail(f, reason, "%s: %s", f->host, certs_error(&f->peer, why, sizeof(why)));
+	} else if (reason == PROBED_REASON_TLS && (text = strstr(f->error, "routines:"))) {
+		/* "OpenSSL/3.0.22: error:0A00010B:SSL routines::wrong version number" is for nobody */
+		text = strrchr(text, ':') + 1;
+		fail(f, reason, "%s: TLS failed: %s%s", f->host, text,
+		     strstr(text, "wrong version") ? " (does the server speak TLS on this port?)" : "");
 	} else if (f->too_long) {
 		fail(f, PROBED_REASON_PROTOCOL, "%s: more than 256 KiB, or 1000, headers", f->host);
 	} else if (code == CURLE_GOT_NOTHING) {
@@ -304,7 +273,7 @@ static void attempt(struct fetch *f)
 	const struct probed_addr *a = &f->addrs[f->next_addr++];
 	char ip[INET6_ADDRSTRLEN];
 
-	address_text(a, ip, sizeof(ip));
+	net_ip_text(a, ip, sizeof(ip));
 	snprintf(f->connect_to_text, sizeof(f->connect_to_text), a->family == 4 ? "::%s:" : "::[%s]:", ip);
 	f->os_error = 0;
 	f->fd = -1;
@@ -313,15 +282,12 @@ static void attempt(struct fetch *f)
 	f->n_headers = 0;
 	f->body_begun = f->discard = f->truncated = false;
 	fetch_stage(f, STAGE_CONNECT);
-	host->fact_string(f->probe, FACT_IP, NULL, ip, strlen(ip));
-	host->fact_integer(f->probe, FACT_FAMILY, NULL, a->family);
+	net_addr_facts(host, f->probe, FACT_IP, FACT_FAMILY, a);
 	request_set(f);
 	if (a->family == 6 && a->scope_id)
 		curl_easy_setopt(f->easy, CURLOPT_ADDRESS_SCOPE, (long)a->scope_id);
-	/* a silent address may take its share of the time, so that the others have theirs */
 	unsigned left = f->n_addrs - f->next_addr;
-	int64_t now = host->now(), deadline = host->deadline(f->probe);
-	if (left && !timer_at(f, now + (deadline - now) / (left + 1)))
+	if (left && !timer_at(f, net_share_ends(host, f->probe, left)))
 		return;
 	struct mux *m = mux_for(f->worker, f->target, f->session);
 	if (!m || mux_add(m, f) < 0)
@@ -333,13 +299,12 @@ static void on_resolved(void *arg, int32_t status, const char *error, uint32_t n
 {
 	struct fetch *f = fetch_of(arg);
 	f->lookup = NULL;
-	f->n_addrs = f->next_addr = 0;
 	if (status || !n) {
 		fail(f, PROBED_REASON_RESOLVE, "%s: %s", f->host, error ? error : "no address");
 		return;
 	}
-	for (uint32_t i = 0; i < n && i < HTTP_ADDRS; i++)
-		f->addrs[f->n_addrs++] = *PROBED_AT(struct probed_addr, addrs, stride, i);
+	f->next_addr = 0;
+	f->n_addrs = net_addrs_keep(f->addrs, HTTP_ADDRS, addrs, n, stride);
 	attempt(f);
 }
 
@@ -352,9 +317,9 @@ static const char *url_take(struct fetch *f, bool *new_host)
 	const char *wrong = NULL;
 
 	if (!u || !origin || curl_url_set(u, CURLUPART_URL, f->url, 0) || curl_url_set(origin, CURLUPART_URL, f->origin, 0) ||
-	    curl_url_get(u, CURLUPART_SCHEME, &parts[0], 0) || curl_url_get(u, CURLUPART_HOST, &parts[1], 0) ||
+	    curl_url_get(u, CURLUPART_SCHEME, &parts[0], 0) || curl_url_get(u, CURLUPART_HOST, &parts[1], CURLU_PUNYCODE) ||
 	    curl_url_get(u, CURLUPART_PORT, &parts[2], CURLU_DEFAULT_PORT) ||
-	    curl_url_get(origin, CURLUPART_SCHEME, &parts[3], 0) || curl_url_get(origin, CURLUPART_HOST, &parts[4], 0) ||
+	    curl_url_get(origin, CURLUPART_SCHEME, &parts[3], 0) || curl_url_get(origin, CURLUPART_HOST, &parts[4], CURLU_PUNYCODE) ||
 	    curl_url_get(origin, CURLUPART_PORT, &parts[5], CURLU_DEFAULT_PORT)) {
 		wrong = malformed;
 	} else if (strcmp(parts[0], "http") && strcmp(parts[0], "https")) {

@@ -16,6 +16,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "http/url.h"
+
 #define MAX_BODY_FILE (64 * 1024 * 1024)
 
 const struct probed_host *host;
@@ -242,13 +244,16 @@ static int url_check(const struct target *t, char *error, uint64_t error_size)
 {
 	const struct probed_value *url = probed_target_option(t->args, OPT_URL);
 	CURLU *u;
+	char *joined;
 
 	if (is_template(url))
 		return 0;
 	u = curl_url();
-	bool ok = u && (!strncasecmp(url->s, "http://", 7) || !strncasecmp(url->s, "https://", 8)) &&
+	joined = url_join(url->s, "");
+	bool ok = u && joined && (!strncasecmp(url->s, "http://", 7) || !strncasecmp(url->s, "https://", 8)) &&
 	          curl_url_set(u, CURLUPART_URL, url->s, CURLU_URLENCODE) == CURLUE_OK;
 	curl_url_cleanup(u);
+	free(joined);
 	if (!ok)
 		snprintf(error, error_size, "url: %s: expected http://HOST/... or https://HOST/...", url->s);
 	return ok ? 0 : -1;

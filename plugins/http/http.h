@@ -68,7 +68,8 @@ struct mux {
 	CURLM *multi;
 	struct probed_timer *timer;
 	struct fetch *sent; /* requests that went out during this call into libcurl */
-	unsigned handles;
+	unsigned handles, kicks;
+	bool acting, kicked; /* inside of libcurl; which wants to be called again at once */
 };
 
 /* What is known of a descriptor that libcurl opened; by its number. */
@@ -154,6 +155,7 @@ struct mux *mux_new(struct worker *w);
 void mux_free(struct mux *m);
 /* The multi for a new transfer; NULL out of memory. */
 struct mux *mux_for(struct worker *w, const struct target *t, struct session *s);
+/* Begins the transfer, which may be over on return, and f gone. -1: not begun. */
 int mux_add(struct mux *m, struct fetch *f);
 void mux_remove(struct fetch *f);
 /* The connection is there, and the request goes out during this call into libcurl. */

@@ -18,12 +18,14 @@
 #define HANDLES_PER_MULTI 128
 #define KEPT_CONNECTIONS 1024L
 
-static void mux_act(struct mux *m, curl_socket_t fd, int events)
-{
-	int running, left;
-	CURLMsg *msg;
+/* What libcurl wants done at once, it gets so many times before others have their turn. */
+#define KICKS 8
 
-	curl_multi_socket_action(m->multi, fd, events, &running);
+static void messages_take(struct mux *m)
+{
+	CURLMsg *msg;
+	int left;
+
 	while (m->sent) {
 		struct fetch *f = m->sent;
 		m->sent = f->next_sent;
@@ -39,6 +41,24 @@ static void mux_act(struct mux *m, curl_socket_t fd, int events)
 		mux_remove(f);
 		fetch_done(f, code);
 	}
+}
+
+static void mux_act(struct mux *m, curl_socket_t fd, int events)
+{
+	int running;
+
+	m->acting = true;
+	m->kicks = KICKS;
+	for (;;) {
+		m->kicked = false;
+		curl_multi_socket_action(m->multi, fd, events, &running);
+		messages_take(m);
+		if (!m->kicked)
+			break;
+		fd = CURL_SOCKET_TIMEOUT;
+		events = 0;
+	}
+	m->acting = false;
 }
 
 static struct socket_slot *slot_of(struct worker *w, curl_socket_t fd)
@@ -150,7 +170,9 @@ static int timer_cb(CURLM *multi, long timeout_ms, void *arg)
 {
 	struct mux *m = arg;
 	(void)multi;
-	host->timer_set(m->timer, timeout_ms < 0 ? 0 : host->now() + timeout_ms * INT64_C(1000000));
+	/* "now" needs no timer while we are at it */
+	m->kicked = timeout_ms == 0 && m->acting && m->kicks && m->kicks--;
+	host->timer_set(m->timer, timeout_ms < 0 || m->kicked ? 0 : host->now() + timeout_ms * INT64_C(1000000));
 	return 0;
 }
 
@@ -213,10 +235,18 @@ struct mux *mux_for(struct worker *w, const struct target *t, struct session *s)
 
 int mux_add(struct mux *m, struct fetch *f)
 {
-	if (curl_multi_add_handle(m->multi, f->easy) != CURLM_OK)
+	bool nested = m->acting;
+
+	m->acting = true;
+	m->kicks = nested ? m->kicks : KICKS;
+	CURLMcode code = curl_multi_add_handle(m->multi, f->easy);
+	m->acting = nested;
+	if (code != CURLM_OK)
 		return -1;
 	f->mux = m;
 	m->handles++;
+	if (!nested)
+		mux_act(m, CURL_SOCKET_TIMEOUT, 0);
 	return 0;
 }
 

@@ -287,10 +287,12 @@ static void headers_set(struct fetch *f)
 	SET(HTTPHEADER, list);
 	if (!has_header(list, "User-Agent"))
 		SET(USERAGENT, probed_target_option(f->target->args, OPT_USER_AGENT)->s);
-	/* one cookie jar a probe, or a virtual user's */
-	SET(COOKIEFILE, "");
+	/* One jar for all hops of a probe, or the virtual user's. Any word begins a jar, even one that is no cookie;
+	 * COOKIEFILE, the usual way, leaks its list with each curl_easy_reset(). */
 	if (f->session)
 		SET(SHARE, f->session->cookies);
+	else
+		SET(COOKIELIST, "Set-Cookie: ");
 }
 
 static void credentials_set(struct fetch *f)

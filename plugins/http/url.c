@@ -30,6 +30,9 @@ char *url_join(const char *base, const char *path)
 		return NULL;
 	const char *authority = colon + 3;
 	size_t root = (size_t)(authority - base) + strcspn(authority, "/?#");
+	/* libcurl would take what follows the third slash for the host */
+	if (root == (size_t)(authority - base))
+		return NULL;
 	size_t path_end = root + strcspn(base + root, "?#");
 	size_t end = path_end + strcspn(base + path_end, "#");
 	size_t keep, len = strcspn(path, "#");
@@ -48,7 +51,8 @@ char *url_join(const char *base, const char *path)
 	char *out = malloc(keep + 1 + 3 * len + 3 * keep + 1);
 	if (!out)
 		return NULL;
-	char *p = encoded(out, base, keep);
+	memcpy(out, base, root);
+	char *p = encoded(out + root, base + root, keep - root);
 	if (keep == root && len && *path != '/')
 		*p++ = '/';
 	p = encoded(p, path, len);

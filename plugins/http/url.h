@@ -7,7 +7,7 @@
 #include <stddef.h>
 
 /* `path` as seen from `base`, an absolute URL: "/a" from its root, "a" beside its last segment, "?a" its query. Never
- * leaves base's scheme, host and port. Blanks and bytes beyond ASCII are percent-encoded, a fragment is cut off.
+ * leaves base's scheme, host and port. Blanks and bytes beyond ASCII are percent-encoded after the host, a fragment is cut off.
  * Returns a new string, NULL out of memory or where base is no absolute URL. */
 char *url_join(const char *base, const char *path);
 

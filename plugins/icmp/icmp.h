@@ -8,7 +8,6 @@
 
 #include <probed/plugin.h>
 
-#include <arpa/inet.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>

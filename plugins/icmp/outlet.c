@@ -102,15 +102,7 @@ void outlet_enqueue(struct ping *p)
 static void depart(const struct ping *p, struct departure *d)
 {
 	packet_build(p->addr.family, p->id, (uint16_t)(p->first_seq + p->sent), p->token, d->head);
-	memset(&d->to, 0, sizeof d->to);
-	if (p->addr.family == 4) {
-		d->to.in.sin_family = AF_INET;
-		memcpy(&d->to.in.sin_addr, p->addr.bytes, 4);
-	} else {
-		d->to.in6.sin6_family = AF_INET6;
-		d->to.in6.sin6_scope_id = p->addr.scope_id;
-		memcpy(&d->to.in6.sin6_addr, p->addr.bytes, 16);
-	}
+	net_addr_set(&d->to, &p->addr, 0);
 	d->payload = p->target->size;
 	d->ttl = p->target->ttl;
 }

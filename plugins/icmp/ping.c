@@ -7,11 +7,6 @@
 #include <stdio.h>
 #include <string.h>
 
-static const char *address_text(const struct probed_addr *a, char out[INET6_ADDRSTRLEN])
-{
-	return inet_ntop(a->family == 4 ? AF_INET : AF_INET6, a->bytes, out, INET6_ADDRSTRLEN);
-}
-
 static void let_go(struct ping *p)
 {
 	outlet_remove(p);
@@ -39,15 +34,12 @@ static void give_times(const struct ping *p)
 
 static void give_facts(const struct ping *p)
 {
-	char ip[INET6_ADDRSTRLEN];
-	address_text(&p->addr, ip);
 	host->fact_integer(p->probe, FACT_SENT, NULL, p->sent);
 	host->fact_integer(p->probe, FACT_RECEIVED, NULL, p->received);
 	if (p->sent)
 		host->fact_float(p->probe, FACT_LOSS, NULL, 1.0 - (double)p->received / p->sent);
 	host->fact_integer(p->probe, FACT_DUPLICATES, NULL, p->duplicates);
-	host->fact_string(p->probe, FACT_IP, NULL, ip, strlen(ip));
-	host->fact_integer(p->probe, FACT_FAMILY, NULL, p->addr.family);
+	net_addr_facts(host, p->probe, FACT_IP, FACT_FAMILY, &p->addr);
 	if (p->received)
 		give_times(p);
 }
@@ -68,7 +60,7 @@ static void finish(struct ping *p)
 		end(p, PROBED_OK, PROBED_REASON_NONE, NULL);
 	} else if (p->failed) {
 		const char *text = packet_error_text(p->addr.family, p->error.type, p->error.code);
-		snprintf(message, sizeof message, "%s: %s, says %s", address_text(&p->addr, ip), text, p->router);
+		snprintf(message, sizeof message, "%s: %s, says %s", net_ip_text(&p->addr, ip, sizeof ip), text, p->router);
 		end(p, PROBED_ERROR, PROBED_REASON_UNREACHABLE, message);
 	} else if (p->sent) {
 		snprintf(message, sizeof message, "no reply to %u packet%s", p->sent, p->sent == 1 ? "" : "s");
@@ -98,15 +90,11 @@ void ping_departed(struct ping *p, int64_t sent_ns)
 void ping_not_sent(struct ping *p, int error)
 {
 	char message[200], ip[INET6_ADDRSTRLEN];
-	uint32_t reason = PROBED_REASON_OTHER;
-	if (error == ENETUNREACH || error == EHOSTUNREACH || error == ENETDOWN || error == EADDRNOTAVAIL || error == EINVAL)
-		reason = PROBED_REASON_UNREACHABLE;
-	else if (error == EACCES || error == EPERM)
-		reason = PROBED_REASON_PERMISSION;
-	snprintf(message, sizeof message, "can't send to %s: %s%s", address_text(&p->addr, ip), strerror(error),
+	uint32_t reason = net_reason(error);
+	snprintf(message, sizeof message, "can't send to %s: %s%s", net_ip_text(&p->addr, ip, sizeof ip), strerror(error),
 	         error == EMSGSIZE ? " (choose a smaller size)" : "");
 	give_facts(p);
-	end(p, PROBED_ERROR, reason, message);
+	end(p, net_outcome(reason), reason, message);
 }
 
 /* The packet's place in the probe, where it is one that was sent. */
@@ -158,9 +146,9 @@ void ping_refused(struct ping *p, const struct arrival *a)
 	p->failed++;
 	p->error = a->packet;
 	if (a->from.any.sa_family == AF_INET)
-		inet_ntop(AF_INET, &a->from.in.sin_addr, p->router, sizeof p->router);
+		inet_ntop(AF_INET, &a->from.v4.sin_addr, p->router, sizeof p->router);
 	else if (a->from.any.sa_family == AF_INET6)
-		inet_ntop(AF_INET6, &a->from.in6.sin6_addr, p->router, sizeof p->router);
+		inet_ntop(AF_INET6, &a->from.v6.sin6_addr, p->router, sizeof p->router);
 	else
 		snprintf(p->router, sizeof p->router, "this host");
 	if (p->received + p->failed == p->target->count)

@@ -135,7 +135,7 @@ int port_send(const struct port *p, struct departure *list, unsigned n, int64_t 
 		m[i].msg_hdr.msg_iov = iov[i];
 		m[i].msg_hdr.msg_iovlen = 2;
 		m[i].msg_hdr.msg_name = &d->to;
-		m[i].msg_hdr.msg_namelen = p->family == 4 ? sizeof d->to.in : sizeof d->to.in6;
+		m[i].msg_hdr.msg_namelen = net_addr_len(&d->to);
 		if (d->ttl)
 			set_ttl(p, &m[i].msg_hdr, &control[i], d->ttl);
 	}
@@ -235,7 +235,7 @@ unsigned port_receive_errors(struct port *p, struct arrival *out, int64_t (*now)
 	for (int i = 0; i < n; i++) {
 		struct sock_extended_err err = { 0 };
 		struct packet *packet = &out[i].packet;
-		union port_addr to = out[i].from;
+		union net_addr to = out[i].from;
 		*packet = (struct packet){ .kind = PACKET_OTHER };
 		read_control(p, &in.m[i].msg_hdr, &out[i], now_ns, &err);
 		bool icmp = err.ee_origin == SO_EE_ORIGIN_ICMP || err.ee_origin == SO_EE_ORIGIN_ICMP6;
@@ -245,9 +245,9 @@ unsigned port_receive_errors(struct port *p, struct arrival *out, int64_t (*now)
 		packet->type = err.ee_type;
 		packet->code = err.ee_code;
 		if (p->family == 4)
-			memcpy(packet->to, &to.in.sin_addr, 4);
+			memcpy(packet->to, &to.v4.sin_addr, 4);
 		else
-			memcpy(packet->to, &to.in6.sin6_addr, 16);
+			memcpy(packet->to, &to.v6.sin6_addr, 16);
 	}
 	return n < 0 ? 0 : (unsigned)n;
 }

@@ -6,20 +6,14 @@
 #ifndef ICMP_PORT_H
 #define ICMP_PORT_H
 
-#include <netinet/in.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
+#include "../common/net.h"
 #include "packet.h"
 
 #define PORT_BATCH 16
-
-union port_addr {
-	struct sockaddr any;
-	struct sockaddr_in in;
-	struct sockaddr_in6 in6;
-};
 
 struct port {
 	uint32_t family;
@@ -32,7 +26,7 @@ struct port {
 /* What came in. Times are of CLOCK_MONOTONIC, as the kernel saw it. */
 struct arrival {
 	struct packet packet;
-	union port_addr from; /* who replied, or the router that sent the error */
+	union net_addr from; /* who replied, or the router that sent the error */
 	int64_t at_ns;
 	int ttl;              /* -1: not known */
 };
@@ -40,7 +34,7 @@ struct arrival {
 /* A request to be sent. */
 struct departure {
 	uint8_t head[PACKET_HEAD];
-	union port_addr to;
+	union net_addr to;
 	size_t payload; /* bytes, PACKET_STAMP or more */
 	int ttl;        /* 0: the system's */
 	int64_t sent_ns; /* out */

@@ -450,7 +450,7 @@ static int captures_keep(struct matcher *m, const struct dialogue_step *step, co
 		if (number >= pairs || span[2 * number] == PCRE2_UNSET || span[2 * number] > span[2 * number + 1])
 			continue;
 		size_t at = said->values.len, len = span[2 * number + 1] - span[2 * number];
-		if (bytes_put(&said->values, in->b.data + span[2 * number], len) < 0)
+		if (len && bytes_put(&said->values, in->b.data + span[2 * number], len) < 0)
 			return -1;
 		said->capture[capture].at = at;
 		said->capture[capture].len = len;

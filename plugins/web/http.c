@@ -123,6 +123,7 @@ static size_t take(struct request *r, unsigned char *to)
 	memcpy(to, r->data + r->sent, n);
 	r->sent += n;
 	r->web->buffered -= n;
+	web_drained(r);
 	return n;
 }
 
@@ -191,7 +192,9 @@ static void on_closed(struct session *session)
 		return;
 	session->request = NULL;
 	r->wsi = NULL;
-	if (!r->asked)
+	if (r->asked)
+		web_abandon(r);
+	else
 		request_free(r);
 }
 

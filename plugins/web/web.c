@@ -129,6 +129,30 @@ static void core_is_silent(struct request *r)
 	request_set(r, 503, "the core does not answer\n");
 }
 
+static void hold(struct request *r, int paused)
+{
+	if (!r->asked || r->paused == paused || !PROBED_HOST_HAS(r->web->core, pause))
+		return;
+	r->paused = paused;
+	r->web->core->pause(r->tag, paused);
+	/* while it is held up, the client is waited for, not the core */
+	if (r->deadline)
+		host->timer_set(r->deadline, paused ? 0 : host->now() + METRICS_TIMEOUT_NS);
+}
+
+void web_drained(struct request *r)
+{
+	if (r->len - r->sent < RESUME_AT)
+		hold(r, 0);
+}
+
+void web_abandon(struct request *r)
+{
+	r->web->buffered -= r->len - r->sent;
+	r->len = r->sent = 0;
+	hold(r, 0); /* it is thrown away as it comes */
+}
+
 static void metrics_reply(struct request *r, uint32_t status, const void *data, size_t len, int last)
 {
 	if (status != PROBED_REPLY_OK && !r->code) {
@@ -138,14 +162,20 @@ static void metrics_reply(struct request *r, uint32_t status, const void *data, 
 		return;
 	}
 	r->code = 200;
-	if (append(r, data, len)) {
+	if (status != PROBED_REPLY_OK) {
+		host->log(PROBED_LOG_INFO, "the core broke an answer off (%.*s): the connection is closed", (int)len,
+		          (const char *)data);
+		r->broken = 1;
+	} else if (append(r, data, len)) {
 		host->log(PROBED_LOG_WARNING, "a client reads too slowly: its answer is cut off, and the connection closed");
 		r->broken = 1;
 	}
 	r->complete = last != 0;
 	if (last || r->broken)
 		answered(r);
-	else if (r->deadline)
+	else if (r->len - r->sent >= PAUSE_AT)
+		hold(r, 1);
+	else if (r->deadline && !r->paused)
 		host->timer_set(r->deadline, host->now() + METRICS_TIMEOUT_NS);
 	http_ready(r);
 }

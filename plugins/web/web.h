@@ -12,6 +12,8 @@
 #include <sys/un.h>
 
 #define BUFFERED_MAX ((size_t)64 << 20) /* bytes of answers that wait for their readers, of all requests together */
+#define PAUSE_AT ((size_t)1 << 20)      /* unsent bytes of one answer at which the core is asked to wait */
+#define RESUME_AT (PAUSE_AT / 4)
 #define QUERIES_MAX 32                  /* questions to the core under way */
 
 struct ev_loop;
@@ -36,7 +38,7 @@ struct request {
 	void (*overdue)(struct request *r);
 	const char *type; /* of the content */
 	int code;         /* of the answer; 0: not known yet */
-	int head, chunked, sized, headers_sent, complete, broken, asked;
+	int head, chunked, sized, headers_sent, complete, broken, asked, paused;
 	char *data; /* what is to be sent: from `sent` to `len` */
 	size_t len, cap, sent;
 };
@@ -70,6 +72,10 @@ void http_stop(struct web *w);
 
 /* web.c: begins the answer to GET or HEAD `path`. */
 void web_route(struct request *r, const char *path, int openmetrics);
+/* After a part of the answer went out: the core may go on. */
+void web_drained(struct request *r);
+/* Nobody waits for the answer any more, but the core is still to give it. */
+void web_abandon(struct request *r);
 void request_set(struct request *r, int code, const char *text);
 void request_free(struct request *r);
 

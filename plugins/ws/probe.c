@@ -6,7 +6,6 @@
  */
 #include "ws.h"
 
-#include <arpa/inet.h>
 #include <errno.h>
 #include <openssl/err.h>
 #include <stdio.h>
@@ -68,38 +67,23 @@ void ws_end(struct ws_probe *p, uint32_t outcome, uint32_t reason, const char *f
 
 /* --- connecting --------------------------------------------------------------------------------- */
 
-static uint32_t reason_of(int error, uint32_t *outcome)
-{
-	*outcome = PROBED_ERROR;
-	switch (error) {
-	case ECONNREFUSED:
-		return PROBED_REASON_REFUSED;
-	case ECONNRESET:
-		return PROBED_REASON_RESET;
-	case ETIMEDOUT:
-		return PROBED_REASON_TIMEOUT;
-	case EACCES:
-	case EPERM:
-		return PROBED_REASON_PERMISSION;
-	case EMFILE:
-	case ENFILE:
-	case ENOBUFS:
-	case ENOMEM:
-		*outcome = PROBED_UNKNOWN;
-		return PROBED_REASON_OVERLOADED;
-	default:
-		return PROBED_REASON_UNREACHABLE;
-	}
-}
-
+/* As libwebsockets wants it: with its scope, without brackets. */
 static void address_text(const struct ws_probe *p, char *out, size_t size)
 {
 	const struct probed_addr *a = &p->addrs[p->addr];
-	inet_ntop(a->family == 6 ? AF_INET6 : AF_INET, a->bytes, out, (socklen_t)size);
+	net_ip_text(a, out, size);
 	if (a->family == 6 && a->scope_id) {
 		size_t n = strlen(out);
 		snprintf(out + n, size - n, "%%%u", a->scope_id);
 	}
+}
+
+static void unreachable(struct ws_probe *p, int error)
+{
+	char where[NET_TEXT];
+	uint32_t reason = net_reason(error);
+	net_where_text(&p->addrs[p->addr], p->target->url.port, where, sizeof where);
+	ws_end(p, net_outcome(reason), reason, "%s: %s", where, strerror(error));
 }
 
 static int connect_once(struct ws_probe *p);
@@ -107,18 +91,13 @@ static int connect_once(struct ws_probe *p);
 /* Tries from the current address on. */
 static void connect_any(struct ws_probe *p)
 {
-	uint32_t outcome, reason;
-	char ip[64];
 	for (;; p->addr++) {
 		int error = connect_once(p);
 		if (!error)
 			return;
-		reason = reason_of(error, &outcome);
-		if (outcome == PROBED_ERROR && p->addr + 1 < p->n_addrs)
+		if (net_outcome(net_reason(error)) == PROBED_ERROR && p->addr + 1 < p->n_addrs)
 			continue;
-		address_text(p, ip, sizeof ip);
-		ws_end(p, outcome, reason, p->addrs[p->addr].family == 6 ? "[%s]:%u: %s" : "%s:%u: %s", ip,
-		       p->target->url.port, strerror(error));
+		unreachable(p, error);
 		return;
 	}
 }
@@ -183,11 +162,7 @@ static void on_connected(struct ev_loop *loop, ev_io *w, int events)
 		connect_any(p);
 		return;
 	}
-	uint32_t outcome, reason = reason_of(error, &outcome);
-	char ip[64];
-	address_text(p, ip, sizeof ip);
-	ws_end(p, outcome, reason, p->addrs[p->addr].family == 6 ? "[%s]:%u: %s" : "%s:%u: %s", ip, p->target->url.port,
-	       strerror(error));
+	unreachable(p, error);
 }
 
 static void watch_connecting(struct ws_probe *p)
@@ -319,8 +294,7 @@ static void on_resolved(void *arg, int32_t status, const char *error, uint32_t n
 		ws_end(p, PROBED_ERROR, PROBED_REASON_RESOLVE, "%s: %s", p->target->url.host, error ? error : "no address");
 		return;
 	}
-	for (uint32_t i = 0; i < n && i < WS_ADDRESSES; i++)
-		p->addrs[p->n_addrs++] = *PROBED_AT(struct probed_addr, addrs, stride, i);
+	p->n_addrs = net_addrs_keep(p->addrs, WS_ADDRESSES, addrs, n, stride);
 	connect_any(p);
 }
 

@@ -2,7 +2,6 @@
 /* report.c - facts and body of a probe. */
 #include "ws.h"
 
-#include <arpa/inet.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -84,13 +83,8 @@ void ws_report_message(struct ws_probe *p, int binary, const uint8_t *data, size
 
 void ws_report_end(struct ws_probe *p)
 {
-	char ip[INET6_ADDRSTRLEN];
-	if (p->n_addrs) {
-		const struct probed_addr *a = &p->addrs[p->addr];
-		inet_ntop(a->family == 6 ? AF_INET6 : AF_INET, a->bytes, ip, sizeof ip);
-		string(p, FACT_IP, ip);
-		integer(p, FACT_FAMILY, a->family);
-	}
+	if (p->n_addrs)
+		net_addr_facts(ws_host, p->probe, FACT_IP, FACT_FAMILY, &p->addrs[p->addr]);
 	if (p->target->url.tls)
 		certs_peer_facts(&p->peer, ws_host, p->probe, FACT_TLS);
 	if (p->close_code)

@@ -292,6 +292,35 @@ int script_meets(const struct script_expect *e, int binary, const uint8_t *data,
 	}
 }
 
+/* Length of the sequence at s (RFC 3629), 0: none. */
+static size_t utf8_sequence(const uint8_t *s, size_t left)
+{
+	static const struct {
+		uint8_t mask, lead;
+		uint32_t least;
+	} forms[] = { { 0x80, 0x00, 0 }, { 0xe0, 0xc0, 0x80 }, { 0xf0, 0xe0, 0x800 }, { 0xf8, 0xf0, 0x10000 } };
+	size_t n = 0;
+	while (n < 4 && (s[0] & forms[n].mask) != forms[n].lead)
+		n++;
+	if (n == 4 || n + 1 > left)
+		return 0;
+	uint32_t c = s[0] & (uint8_t)~forms[n].mask;
+	for (size_t i = 1; i <= n; i++) {
+		if ((s[i] & 0xc0) != 0x80)
+			return 0;
+		c = c << 6 | (s[i] & 0x3f);
+	}
+	return c < forms[n].least || c > 0x10ffff || (c >= 0xd800 && c < 0xe000) ? 0 : n + 1;
+}
+
+int script_is_utf8(const uint8_t *data, size_t len)
+{
+	for (size_t n; len; data += n, len -= n)
+		if (!(n = utf8_sequence(data, len)))
+			return 0;
+	return 1;
+}
+
 void script_hex(const uint8_t *data, size_t len, char *out)
 {
 	for (size_t i = 0; i < len; i++)

@@ -48,6 +48,7 @@ int script_meets(const struct script_expect *e, int binary, const uint8_t *data,
 /* What is expected, and a message that came, for people: shortened, in quotes, nothing unprintable. */
 void script_show_expect(const struct script_expect *e, char *out, size_t size);
 void script_show(int binary, const uint8_t *data, size_t len, char *out, size_t size);
+int script_is_utf8(const uint8_t *data, size_t len);
 /* Hexadecimal; out takes 2 * len + 1 bytes. */
 void script_hex(const uint8_t *data, size_t len, char *out);
 

@@ -149,6 +149,12 @@ static int message(struct ws_probe *p, int binary, const uint8_t *data, size_t l
 {
 	const struct script *s = &p->target->script;
 	char expected[128], got[256];
+	/* libwebsockets could check it too, but would then wait for the server's consent to the close */
+	if (!binary && !script_is_utf8(data, len)) {
+		ws_end(p, PROBED_ERROR, PROBED_REASON_PROTOCOL, "message %lld is text, but not UTF-8",
+		       (long long)p->messages + 1);
+		return -1;
+	}
 	ws_report_message(p, binary, data, len);
 	if (p->met == s->n_receive)
 		return 0;

@@ -9,6 +9,7 @@
 #include <sys/queue.h>
 
 #include "../common/certs.h"
+#include "../common/net.h"
 #include "script.h"
 #include "url.h"
 

@@ -183,6 +183,12 @@ void fakehost_hold_lookups(struct fakehost *fh, bool hold)
 
 void fakehost_render(struct fakehost *fh, const char *text, const char *value)
 {
+	for (size_t i = 0; i < fh->n_renders; i++)
+		if (!strcmp(fh->renders[i].key, text)) {
+			free(fh->renders[i].value);
+			fh->renders[i].value = xstrdup(value);
+			return;
+		}
 	add_pair(&fh->renders, &fh->n_renders, &fh->cap_renders, text, value);
 }
 

@@ -108,6 +108,22 @@ static void be_slow(const struct client *c, const struct message *q)
 			return;
 }
 
+/* 1 GiB of messages that are none, or as much of it as the client takes. */
+static void flood(const struct client *c)
+{
+	char block[65536];
+	memset(block, 'x', sizeof block);
+	for (int i = 0; i < 16384; i++)
+		if (send(c->tcp, block, sizeof block, MSG_NOSIGNAL) < 0)
+			return;
+}
+
+static void reset(const struct client *c)
+{
+	struct linger at_once = { .l_onoff = 1 };
+	setsockopt(c->tcp, SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once);
+}
+
 static int is_one_of(const char *how, const char *const *list)
 {
 	for (; *list; list++)
@@ -140,6 +156,12 @@ static void handle(const struct client *c, const struct message *q)
 		memcpy(m.data + HEADER + 1, "UPPER", 5), reply(c, &m);
 	else if (!strcmp(how, "slow"))
 		be_slow(c, q);
+	else if (!strcmp(how, "flood"))
+		flood(c);
+	else if (!strcmp(how, "floodafter"))
+		reply(c, &m), flood(c);
+	else if (!strcmp(how, "reset"))
+		reset(c);
 	else if (!strcmp(how, "third")) /* loses two of three */
 		++asked % 3 ? (void)0 : reply(c, &m);
 	else if (!strcmp(how, "truncated"))

@@ -2,6 +2,7 @@
 /* servers.c - servers of servers.h. */
 #include "servers.h"
 
+#include <arpa/inet.h>
 #include <errno.h>
 #include <ftw.h>
 #include <limits.h>
@@ -306,6 +307,35 @@ uint16_t port_free(void)
 	}
 	die("no free port");
 	return 0;
+}
+
+/* A listener whose queue is full: further SYNs are dropped. */
+bool silence_begin(struct silence *s, const char *ip, uint16_t port)
+{
+	struct sockaddr_in sin = { .sin_family = AF_INET, .sin_port = htons(port) };
+	struct pollfd last;
+
+	inet_pton(AF_INET, ip, &sin.sin_addr);
+	for (int i = 0; i < SILENT_FDS; i++)
+		s->fds[i] = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	if (bind(s->fds[0], (struct sockaddr *)&sin, sizeof(sin)) < 0 || listen(s->fds[0], 0) < 0) {
+		silence_end(s);
+		return false;
+	}
+	for (int i = 1; i < SILENT_FDS; i++) {
+		connect(s->fds[i], (struct sockaddr *)&sin, sizeof(sin));
+		last = (struct pollfd){ .fd = s->fds[i], .events = POLLOUT };
+	}
+	if (poll(&last, 1, 50) == 0)
+		return true;
+	silence_end(s);
+	return false;
+}
+
+void silence_end(struct silence *s)
+{
+	for (int i = 0; i < SILENT_FDS; i++)
+		close(s->fds[i]);
 }
 
 static _Noreturn void serve(int listener, server_fn fn, const char *arg)

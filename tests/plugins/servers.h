@@ -57,6 +57,13 @@ struct server server_exec(uint16_t port, const char *const *argv);
 void server_stop(struct server *s);
 /* Stops and continues the process: what was accepted stays, but nothing is said. */
 void server_freeze(const struct server *s, bool frozen);
+/* An address of 127.0.0.0/8 that never answers a connect to this port, until silence_end(). False: not on this machine. */
+#define SILENT_FDS 8
+struct silence {
+	int fds[SILENT_FDS];
+};
+bool silence_begin(struct silence *s, const char *ip, uint16_t port);
+void silence_end(struct silence *s);
 /* A port of 127.0.0.1 (and ::1) that nobody listens on now. */
 uint16_t port_free(void);
 /* Whether this machine has IPv6 on its loopback. */

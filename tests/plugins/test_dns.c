@@ -119,7 +119,8 @@ static struct fakehost_probe *ask_ok(const char *server, const char *name, const
 static void assert_error(struct fakehost_probe *p, uint32_t reason, const char *message)
 {
 	assert_int_equal(fakehost_outcome(p), PROBED_ERROR);
-	assert_non_null(strstr(fakehost_message(p), message));
+	if (!strstr(fakehost_message(p), message))
+		fail_msg("expected \"%s\", got \"%s\"", message, fakehost_message(p));
 	assert_int_equal(fakehost_reason(p), reason);
 }
 
@@ -403,10 +404,20 @@ static void tcp_that_breaks_off(void **state)
 	(void)state;
 	assert_error(ask(fault, "short.test", "A", "transport", "tcp"), PROBED_REASON_RESET, "before its answer was whole");
 	assert_error(ask(fault, "drop.test", "A", "transport", "tcp"), PROBED_REASON_RESET, "before its answer was whole");
+	assert_error(ask(fault, "reset.test", "A", "transport", "tcp"), PROBED_REASON_RESET, "Connection reset by peer");
 	assert_error(ask(fault, "empty.test", "A", "transport", "tcp"), PROBED_REASON_PROTOCOL, "not a DNS answer");
 	assert_error(ask(fault, "half.test", "A", "transport", "tcp"), PROBED_REASON_PROTOCOL, "not a DNS answer");
 	assert_error(ask(fault, "wrongid.test", "A", "transport", "tcp"), PROBED_REASON_PROTOCOL, "id is not the query's");
 	assert_error(ask(fault, "wrongname.test", "A", "transport", "tcp"), PROBED_REASON_PROTOCOL, "another question");
+}
+
+static void a_gibibyte_does_no_harm(void **state)
+{
+	(void)state;
+	assert_error(ask(fault, "flood.test", "A", "transport", "tcp"), PROBED_REASON_PROTOCOL, "not a DNS answer");
+	struct fakehost_probe *p = ask_ok(fault, "floodafter.test", "A", "transport", "tcp");
+	assert_string_equal(fakehost_fact_str(p, "answer"), "192.0.2.7");
+	assert_true(fakehost_fact_int(p, "bytes.in") < 1000);
 }
 
 static void nobody_there_is_refused_over_udp_and_tcp(void **state)
@@ -555,6 +566,7 @@ int main(void)
 		TEST(answer_a_byte_at_a_time),
 		TEST(truncation_falls_back_on_tcp),
 		TEST(tcp_that_breaks_off),
+		TEST(a_gibibyte_does_no_harm),
 		TEST(nobody_there_is_refused_over_udp_and_tcp),
 		TEST(refusal_hits_only_its_own_query),
 		TEST(cancel_at_each_moment),

@@ -6,6 +6,7 @@
 /* cmocka.h wants the three above */
 #include <cmocka.h>
 #include <openssl/evp.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -282,18 +283,23 @@ static void serve_digest(struct wire *w, const char *arg)
 
 /* --- answers ------------------------------------------------------------------------------------- */
 
+/* Of the one request that was made for this path: its line may be written after its answer. */
 static void logged_sizes(const char *path, long *sent, long *received)
 {
 	char line[512], uri[256];
-	FILE *f = fopen(servers_file("access.log"), "re");
 	*sent = *received = -1;
-	assert_non_null(f);
-	while (fgets(line, sizeof(line), f)) {
-		long a, b;
-		if (sscanf(line, "%255s %ld %ld", uri, &a, &b) == 3 && !strcmp(uri, path))
-			*sent = a, *received = b;
+	for (int i = 0; i < 500 && *sent < 0; i++) {
+		FILE *f = fopen(servers_file("access.log"), "re");
+		assert_non_null(f);
+		while (fgets(line, sizeof(line), f)) {
+			long a, b;
+			if (sscanf(line, "%255s %ld %ld", uri, &a, &b) == 3 && !strcmp(uri, path))
+				*sent = a, *received = b;
+		}
+		fclose(f);
+		if (*sent < 0)
+			poll(NULL, 0, 10);
 	}
-	fclose(f);
 }
 
 static void an_answer_has_its_facts(void **state)
@@ -330,9 +336,9 @@ static void bodies_and_methods(void **state)
 {
 	(void)state;
 	long sent, received;
-	struct fakehost_probe *p = RUN(AT("/echo"), "body", "{\"a\": 1}");
+	struct fakehost_probe *p = RUN(AT("/echo?small"), "body", "{\"a\": 1}");
 	expect_body(p, 200, "POST:{\"a\": 1}");
-	logged_sizes("/echo", &sent, &received);
+	logged_sizes("/echo?small", &sent, &received);
 	assert_int_equal(fakehost_fact_int(p, "bytes.out"), received);
 	expect_body(RUN(AT("/echo"), "method", "PUT", "body", "@@home"), 200, "PUT:@home");
 	expect_body(RUN(AT("/echo"), "method", "DELETE"), 200, "DELETE:");
@@ -351,10 +357,10 @@ static void bodies_and_methods(void **state)
 	servers_write("big.txt", "%s", big);
 	free(big);
 	snprintf(file, sizeof(file), "@%s", servers_file("big.txt"));
-	p = RUN(AT("/echo"), "body", file);
+	p = RUN(AT("/echo?big"), "body", file);
 	expect_body(p, 200, NULL);
 	assert_int_equal(fakehost_fact_int(p, "body.bytes"), 3000005);
-	logged_sizes("/echo", &sent, &received);
+	logged_sizes("/echo?big", &sent, &received);
 	assert_int_equal(fakehost_fact_int(p, "bytes.out"), received);
 }
 
@@ -624,6 +630,23 @@ static void over_ipv6(void **state)
 	expect_error(RUN(url_of("http", "both.test", plain6, "/"), "family", "4"), PROBED_REASON_REFUSED, "127.0.0.1");
 }
 
+static void a_silent_address_leaves_time_for_the_next(void **state)
+{
+	(void)state;
+	struct silence silent;
+	if (!silence_begin(&silent, "127.0.0.2", plain))
+		skip();
+	fakehost_name(fh, "half.test", "127.0.0.2");
+	fakehost_name(fh, "half.test", "127.0.0.1");
+	struct fakehost_probe *p =
+		fakehost_probe(fh, "http", PAIRS("url", url_of("http", "half.test", plain, "/page.html")), SECOND);
+	assert_true(fakehost_run_until_done(p, 5));
+	expect_body(p, 200, "<h1>Welcome</h1>\n");
+	assert_string_equal(fakehost_fact_str(p, "ip"), "127.0.0.1");
+	assert_true(fakehost_phase(p, PROBED_PHASE_CONNECT) > SECOND * 4 / 10);
+	silence_end(&silent);
+}
+
 /* --- what goes wrong ----------------------------------------------------------------------------- */
 
 static void errors_have_their_reasons(void **state)
@@ -643,7 +666,7 @@ static void errors_have_their_reasons(void **state)
 		{ serve_after_request, "HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nhalf", "http", PROBED_REASON_RESET, "5 bytes" },
 		{ serve_after_request, "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n", "http", PROBED_REASON_RESET, "" },
 		{ serve_endless_headers, NULL, "http", PROBED_REASON_PROTOCOL, "headers" },
-		{ serve_at_once, "HTTP/1.1 400 no\r\n\r\n", "https", PROBED_REASON_TLS, "" },
+		{ serve_at_once, "HTTP/1.1 400 no\r\n\r\n", "https", PROBED_REASON_TLS, "speak TLS" },
 		{ serve_close, NULL, "https", PROBED_REASON_RESET, "" },
 	};
 	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
@@ -720,6 +743,7 @@ static void bad_options_are_refused(void **state)
 	} bad[] = {
 		{ "url", "ftp://x/", "url" },
 		{ "url", "http://", "url" },
+		{ "url", "http:///h", "url" },
 		{ "auth", "basic", "needs user" },
 		{ "auth", "bearer", "needs token" },
 		{ "header.Bad Name", "x", "header" },
@@ -728,7 +752,7 @@ static void bad_options_are_refused(void **state)
 	};
 	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
 		const char *error = fakehost_target_error(
-			fh, "http", i < 2 ? PAIRS("url", bad[i].value) : PAIRS("url", "http://h/", bad[i].key, bad[i].value));
+			fh, "http", i < 3 ? PAIRS("url", bad[i].value) : PAIRS("url", "http://h/", bad[i].key, bad[i].value));
 		if (!error || !strstr(error, bad[i].text))
 			fail_msg("%s = %s: expected \"%s\", got \"%s\"", bad[i].key, bad[i].value, bad[i].text,
 			         error ? error : "nothing");
@@ -798,7 +822,7 @@ static void many_probes_leave_nothing(void **state)
 		if (i == 50)
 			before = fakehost_ledger(fh);
 	}
-	fakehost_check_same(fh, &before, 16384);
+	fakehost_check_same(fh, &before, 2048);
 }
 
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
@@ -824,6 +848,7 @@ int main(void)
 		TEST(a_client_certificate_is_shown),
 		TEST(kept_connections_are_used_again),
 		TEST(over_ipv6),
+		TEST(a_silent_address_leaves_time_for_the_next),
 		TEST(errors_have_their_reasons),
 		TEST(a_stall_is_a_timeout_in_its_phase),
 		TEST(slow_bytes_are_one_answer),

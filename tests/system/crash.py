@@ -42,7 +42,7 @@ def check_ids(results):
 
 def crashes(do, says, **options):
     """A driver that kills its worker: the guilty probes are unknown/crashed until it is quarantined."""
-    with Daemon(healthy() + guilty(do, **options)) as d:
+    with Daemon(healthy() + guilty(do, **options), crashes=True) as d:
         d.wait_ready()
         d.wait_log("driver quarantined", driver="fxbad")
         d.wait_results(lambda all: sum(r["target"] == "guilty" and "quarantine" in r["message"] for r in all) >= 1,
@@ -146,7 +146,7 @@ def recorder_and_service_come_back():
         for role in ("recorder", "service"):
             pid = d.children(role)[0]
             os.kill(pid, signal.SIGKILL)
-            until(lambda: d.children(role) and d.children(role)[0] != pid, "a new " + role)
+            until(lambda: d.children(role) not in ([], [pid]), "a new " + role)
         d.wait_ready()
         count = len(d.results())
         d.wait_results(lambda all: len(all) >= count + 50, "results after it")

@@ -29,6 +29,9 @@ FIXTURES = os.path.join(BUILD, "tests/fixtures/.libs")
 PATIENCE = float(os.environ.get("TEST_PATIENCE", "60"))
 
 
+SANITIZER = re.compile(r"ERROR: (Address|Leak|Thread)Sanitizer|runtime error:|probed\[\d+\]: bug at")
+
+
 class Skip(Exception):
     """Raised by a test that can't run here, with the reason."""
 
@@ -110,6 +113,27 @@ def once(config, *args, **kw):
     return results
 
 
+def status_of(pid, field):
+    with open("/proc/%d/status" % pid) as f:
+        for line in f:
+            if line.startswith(field + ":"):
+                return line.split(":", 1)[1].strip()
+    raise KeyError(field)
+
+
+def pss_kb(pid):
+    with open("/proc/%d/smaps_rollup" % pid) as f:
+        return next(int(line.split()[1]) for line in f if line.startswith("Pss:"))
+
+
+def alive(pid):
+    """Runs, or is a zombie of somebody else's: no."""
+    try:
+        return status_of(pid, "State")[0] != "Z"
+    except OSError:
+        return False
+
+
 class Daemon:
     """probed -c, with its log, its results (a jsonl sink named `out` on a file) and its /metrics within reach.
 
@@ -117,7 +141,7 @@ class Daemon:
     """
 
     def __init__(self, config="", settings=None, plugins=(PLUGINS, FIXTURES), web=True, sink=True, env=None, args=(),
-                 max_fds=None, start=True):
+                 max_fds=None, start=True, crashes=False, program=(PROBED,)):
         self.tmp = tempfile.mkdtemp(prefix="probed-test-")
         os.chmod(self.tmp, 0o755)
         self.settings = dict({"plugin_path": ":".join(plugins), "log_format": "json", "workers": "2"}, **(settings or {}))
@@ -125,7 +149,8 @@ class Daemon:
         self.port = free_port() if web else 0
         self.ini = os.path.join(self.tmp, "probed.ini")
         self.results_path = os.path.join(self.tmp, "results.jsonl")
-        self.env, self.args, self.max_fds = env, args, max_fds
+        self.env, self.args, self.max_fds, self.program = env, args, max_fds, program
+        self.crashes = crashes  # a fixture's crash is what a sanitizer then reports
         self.configure(config)
         if start:
             self.start()
@@ -143,10 +168,11 @@ class Daemon:
 
     def start(self):
         self.log, self._read, self.stopped = [], 0, False
-        self.process = subprocess.Popen([PROBED, "-c", self.ini, *self.args], stdin=subprocess.DEVNULL,
+        self.process = subprocess.Popen([*self.program, "-c", self.ini, *self.args], stdin=subprocess.DEVNULL,
                                         stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
                                         env=dict(os.environ, **(self.env or {})), preexec_fn=self._limit)
-        threading.Thread(target=self._follow, daemon=True).start()
+        self.follower = threading.Thread(target=self._follow, daemon=True)
+        self.follower.start()
 
     def _limit(self):
         if self.max_fds:
@@ -178,6 +204,10 @@ class Daemon:
             m = self.metrics()
             return m["probed_reloads_total"] >= done["good"] and m["probed_reloads_failed_total"] >= done["bad"]
         until(counted, "%s; log: %s" % (done, self.log[-2:]))
+
+    def core_status(self, field):
+        """A field of /proc/PID/status of the core."""
+        return status_of(self.process.pid, field)
 
     def reload(self):
         self.process.send_signal(signal.SIGHUP)
@@ -254,12 +284,21 @@ class Daemon:
         except subprocess.TimeoutExpired:
             self.process.kill()
             raise
+        self.follower.join(PATIENCE)
         if os.path.exists(self.results_path):
             self.results()
         shutil.rmtree(self.tmp, ignore_errors=True)
         self.stopped = True
         assert status == expect, "exit status %s\n%s" % (status, self.log[-10:])
+        self.check_sanitizers()
         return self
+
+    def check_sanitizers(self):
+        """Neither the daemon nor a child of it may have met with what a sanitizer reports."""
+        raw = [e["message"] for e in self.log if e["level"] == "raw"]
+        bad = [i for i, line in enumerate(raw) if SANITIZER.search(line)]
+        if bad and not self.crashes:
+            raise AssertionError("a sanitizer reports:\n" + "\n".join(raw[bad[0]:bad[0] + 60]))
 
     def __enter__(self):
         return self

@@ -363,6 +363,7 @@ static void faults_are_told_with_their_column(void **state)
 		{ "cert.not_after > 5d", "column 18: cert.not_after is a time; it can't be compared with the string \"5d\" (write 2026-01-31 or 2026-01-31T09:00:00Z)" },
 		{ "stauts == 5", "column 1: unknown query \"stauts\": driver test has no such fact (did you mean \"status\"?)" },
 		{ "qqqqqqqq == 5", "column 1: unknown query \"qqqqqqqq\": driver test has no such fact" },
+		{ "not status == 5", "column 1: \"not\" stands before the predicate, as in status not in 500..599" },
 		{ "status is 5", "column 8: \"is\" is no filter or predicate (did you mean \"in\"?)" },
 		{ "status", "column 7: expected a predicate after status, one of == != < <= > >= in contains startswith endswith matches exists empty" },
 		{ "", "column 1: expected a query: a fact of the driver, body, latency ..." },

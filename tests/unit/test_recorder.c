@@ -8,6 +8,7 @@
 
 #include <errno.h>
 #include <jansson.h>
+#include <sched.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
 
@@ -49,6 +50,7 @@ static int teardown(void **state)
 	struct fixture *f = *state;
 	unlink(f->path);
 	unlink(f->other);
+	umount2(f->other, MNT_DETACH); /* is mounted still where a test failed */
 	rmdir(f->other);
 	assert_int_equal(rmdir(f->dir), 0);
 	free(f);
@@ -443,6 +445,31 @@ static void a_torn_last_line_is_ended_first(void **state)
 	free(text);
 }
 
+static char stdout_path[128];
+
+static int run_with_stdout(int fd)
+{
+	int out = open(stdout_path, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+	if (out < 0 || dup2(out, STDOUT_FILENO) < 0)
+		return 99;
+	return run(fd);
+}
+
+static void a_dash_is_the_standard_output(void **state)
+{
+	struct fixture *f = *state;
+	end(f);
+	memcpy(stdout_path, f->path, sizeof stdout_path);
+	kid_start(&f->kid, run_with_stdout);
+	assert_true(kid_hello(&f->kid, "recorder", ".libs/jsonl.so", "tests/unit/.libs/recorder_plugin.so", NULL));
+	open_jsonl(f, "out", "-");
+	send_plain(f, 2);
+	kid_send(&f->kid, WIRE_SINK_REOPEN, NULL);
+	send_plain(f, 1);
+	end(f);
+	assert_int_equal(lines(f->path), 3);
+}
+
 static void unknown_sinks_and_bad_options_are_told(void **state)
 {
 	struct fixture *f = *state;
@@ -485,10 +512,14 @@ int main(void)
 		TEST(a_sink_that_does_not_open_is_tried_again),
 		TEST(a_slow_sink_drops_and_holds_up_no_other),
 		TEST(a_torn_last_line_is_ended_first),
+		TEST(a_dash_is_the_standard_output),
 		TEST(unknown_sinks_and_bad_options_are_told),
 		TEST(a_malformed_frame_ends_it_with_what_came_before_written),
 	};
 	signal(SIGPIPE, SIG_IGN);
 	umask(022);
+	/* mounts of our own, where we may: nothing is left behind, however this ends */
+	if (unshare(CLONE_NEWNS) == 0)
+		mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL);
 	return cmocka_run_group_tests_name("recorder", tests, NULL, NULL);
 }

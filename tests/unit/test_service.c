@@ -299,6 +299,69 @@ static void a_client_that_leaves_harms_nothing(void **state)
 	free(text);
 }
 
+static void an_answer_that_breaks_off_does_not_look_whole(void **state)
+{
+	struct fixture *f = *state;
+	int fd = dial(f->port);
+	say(fd, "GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n");
+	uint64_t tag = asked(f, "metrics", "prometheus");
+	answer_text(f, tag, PROBED_REPLY_OK, "one 1\n", false);
+	free(hear(fd, "one 1\n\r\n"));
+	answer_text(f, tag, PROBED_REPLY_OTHER, "reloaded", true);
+	char *text = hear(fd, NULL);
+	assert_string_equal(text, "");
+	free(text);
+	close(fd);
+}
+
+static bool paused(struct fixture *f, uint64_t tag)
+{
+	struct cursor c;
+	assert_true(kid_expect(&f->kid, WIRE_PAUSE, &c));
+	assert_int_equal(cursor_u64(&c), tag);
+	return cursor_u8(&c);
+}
+
+static void a_slow_reader_holds_the_core_up_and_no_memory(void **state)
+{
+	struct fixture *f = *state;
+	static char piece[65536];
+	memset(piece, 'x', sizeof piece);
+	int fd = dial(f->port), leaves = dial(f->port);
+	say(fd, "GET /metrics HTTP/1.0\r\n\r\n");
+	uint64_t tag = asked(f, "metrics", "prometheus");
+	size_t sent = 0;
+	struct pollfd p = { .fd = f->kid.fd, .events = POLLIN };
+	for (; poll(&p, 1, 0) == 0; sent += sizeof piece)
+		answer(f, tag, PROBED_REPLY_OK, piece, sizeof piece, false);
+	assert_true(paused(f, tag));
+	char *got = malloc(sent), c;
+	assert_non_null(got);
+	size_t headers = 0;
+	while (headers < 4) {
+		assert_int_equal(recv(fd, &c, 1, 0), 1);
+		headers = c == "\r\n\r\n"[headers] ? headers + 1 : c == '\r';
+	}
+	assert_int_equal(recv(fd, got, sent, MSG_WAITALL), sent);
+	free(got);
+	assert_false(paused(f, tag));
+	answer_text(f, tag, PROBED_REPLY_OK, "end\n", true);
+	char *text = hear(fd, NULL);
+	assert_string_equal(text, "end\n");
+	free(text);
+	close(fd);
+
+	/* one that leaves while it is held up lets the core go on */
+	say(leaves, "GET /metrics HTTP/1.0\r\n\r\n");
+	tag = asked(f, "metrics", "prometheus");
+	while (poll(&p, 1, 0) == 0)
+		answer(f, tag, PROBED_REPLY_OK, piece, sizeof piece, false);
+	assert_true(paused(f, tag));
+	close(leaves);
+	assert_false(paused(f, tag));
+	answer_text(f, tag, PROBED_REPLY_OK, "", true);
+}
+
 static void what_is_no_http_is_closed(void **state)
 {
 	struct fixture *f = *state;
@@ -456,6 +519,8 @@ int main(void)
 		TEST(other_paths_and_methods_are_refused),
 		TEST(head_has_no_body),
 		TEST(a_client_that_leaves_harms_nothing),
+		TEST(an_answer_that_breaks_off_does_not_look_whole),
+		TEST(a_slow_reader_holds_the_core_up_and_no_memory),
 		TEST(what_is_no_http_is_closed),
 		TEST(too_long_headers_are_refused),
 		TEST(connections_are_bounded_and_the_next_one_waits),

@@ -419,6 +419,41 @@ static void a_check_only_worker_only_checks(void **state)
 	peer_finish(p);
 }
 
+static void a_plugin_may_come_later(void **state)
+{
+	(void)state;
+	struct peer *p = peer_start((struct peer_setup){ .bare = true });
+	peer_target(p, 1, "fx", NULL);
+	char *why = peer_refused(p, 1);
+	assert_string_equal(why, "no driver fx in this worker");
+	free(why);
+	for (int i = 0; i < 2; i++) {
+		struct buf b = { 0 };
+		buf_str(&b, peer_fixture());
+		peer_send(p, WIRE_PLUGIN, &b);
+		buf_free(&b);
+	}
+	peer_target(p, 1, "fx", NULL);
+	struct answer a = peer_probe(p, 1);
+	assert_outcome(a, PROBED_OK, PROBED_REASON_NONE);
+	answer_free(&a);
+	peer_finish(p);
+}
+
+static void a_slot_in_use_closes_the_channel(void **state)
+{
+	(void)state;
+	struct peer *p = peer_start((struct peer_setup){ 0 });
+	int status;
+	peer_target(p, 1, "fx", "do=never", NULL);
+	peer_dispatch(p, 1, 0, 60 * NS_PER_S);
+	p->next_slot--;
+	peer_dispatch(p, 1, 0, 60 * NS_PER_S);
+	assert_int_equal(waitpid(p->pid, &status, 0), p->pid);
+	assert_true(WIFEXITED(status) && WEXITSTATUS(status) == 1);
+	peer_forget_dead(p);
+}
+
 static void nonsense_closes_the_channel(void **state)
 {
 	static const uint16_t types[] = { 999, WIRE_READY, WIRE_HELLO, WIRE_TARGET_ADD, WIRE_SYNC };
@@ -436,7 +471,7 @@ static void nonsense_closes_the_channel(void **state)
 static void the_page_shows_life(void **state)
 {
 	(void)state;
-	assert_int_equal(peer->page->n_drivers, 4);
+	assert_true(peer->page->n_drivers >= 4);
 	assert_string_equal(peer->page->drivers[0], "fx");
 	assert_int_equal(peer->page->in_call, 0);
 	uint64_t beat = peer->page->beat;
@@ -481,6 +516,8 @@ int main(void)
 		cmocka_unit_test(drain_lets_what_is_under_way_end),
 		cmocka_unit_test(the_end_of_the_channel_ends_the_worker),
 		cmocka_unit_test(a_check_only_worker_only_checks),
+		cmocka_unit_test(a_plugin_may_come_later),
+		cmocka_unit_test(a_slot_in_use_closes_the_channel),
 		cmocka_unit_test(nonsense_closes_the_channel),
 		test(the_page_shows_life),
 	};

@@ -17,7 +17,7 @@
 #include "run/channel.h"
 #include "run/worker.h"
 
-static const char *fixture_path(void)
+const char *peer_fixture(void)
 {
 	static char path[4096];
 	const char *build = getenv("top_builddir");
@@ -31,10 +31,10 @@ static const char *fixture_path(void)
 
 static void say_hello(struct peer *p, struct peer_setup setup)
 {
-	const char *plugins[] = { fixture_path() };
+	const char *plugins[] = { peer_fixture() };
 	struct wire_hello hello = {
 		.epoch = 1, .who = "worker test.0", .log_level = getenv("WORKER_LOG") ? 0 : 3, .check_only = setup.check_only,
-		.threads = setup.threads, .n_plugins = 1, .plugins = plugins,
+		.threads = setup.threads, .n_plugins = !setup.bare, .plugins = plugins,
 	};
 	struct buf b = { 0 };
 	wire_put_hello(&b, &hello);

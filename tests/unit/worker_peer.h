@@ -48,6 +48,7 @@ struct answer {
 struct peer_setup {
 	bool check_only;
 	uint32_t threads;
+	bool bare; /* without the fixture plugin */
 	uint32_t nofile; /* limit of descriptors, 0: as it is */
 };
 
@@ -60,6 +61,7 @@ int peer_hang_up(struct peer *p);
 /* After a worker has died and was waited for. */
 void peer_forget_dead(struct peer *p);
 
+const char *peer_fixture(void); /* its path */
 void peer_send(struct peer *p, uint16_t type, const struct buf *payload);
 /* The first frame of that type, waited for. The data live until peer_forget(). */
 struct cursor peer_expect(struct peer *p, uint16_t type, struct peer_frame *frame);
