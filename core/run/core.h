@@ -148,6 +148,7 @@ struct core {
 	struct result scratch;
 	bool ready, draining;
 	bool scheduling; /* probes are due: false until all processes are up, or START_LIMIT has passed */
+	int signalled_by;
 	int64_t signalled_ns; /* when the first signal came that ends us; 0: none yet */
 	int exit_status;
 	unsigned ticks;
