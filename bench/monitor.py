@@ -41,6 +41,7 @@ def arguments():
     p.add_argument("--max-pss", type=float, default=100, help="bound in MB (default 100)")
     p.add_argument("--max-cpu", type=float, default=15, help="bound in percent of one core (default 15)")
     p.add_argument("--max-lag", type=float, default=5, help="bound of the 99th percentile in ms (default 5)")
+    p.add_argument("--burst", action="store_true", help="afterwards stop the core for an interval: all targets are due at once")
     p.add_argument("--probed", default=os.path.join(BUILD, "probed"), help="the daemon (default build/probed)")
     p.add_argument("--pause", action="store_true", help="print the pids after the warm-up, and wait for Enter: for profilers")
     args = p.parse_args()
@@ -96,7 +97,7 @@ def nginx(tmp, port):
     os.mkdir(tmp)  # its own: as root it gives the folder to the user of its worker
     with open(tmp + "/nginx.conf", "w") as f:
         f.write("daemon off; pid %s/nginx.pid; error_log stderr crit; worker_processes 1;\n"
-                "events { worker_connections 4096; }\n"
+                "events { worker_connections 16384; }\n"
                 "http { access_log off; client_body_temp_path %s; proxy_temp_path %s; fastcgi_temp_path %s;\n"
                 "uwsgi_temp_path %s; scgi_temp_path %s; keepalive_timeout 1s;\n"
                 "server { listen 0.0.0.0:%d backlog=4096; default_type text/plain; return 200 'it works\\n'; } }\n"
@@ -204,13 +205,17 @@ def switches(pid):
 
 
 def scrape(ports):
-    """(/metrics as {series: value}, seconds it took, bytes)"""
+    """(/metrics, seconds it took)"""
     began = time.monotonic()
     with urllib.request.urlopen("http://127.0.0.1:%d/metrics" % ports["web"], timeout=20) as r:
         data = r.read()
-    took = time.monotonic() - began
-    return {k: float(v) for k, v in (line.rsplit(" ", 1) for line in data.decode().splitlines()
-                                     if line and line[0] != "#")}, took, len(data)
+    return data, time.monotonic() - began
+
+
+def parse(page):
+    """{series: value}; takes a while, so never while measuring."""
+    return {k: float(v) for k, v in (line.rsplit(" ", 1) for line in page.decode().splitlines()
+                                     if line and line[0] != "#")}
 
 
 class Scraper:
@@ -224,7 +229,8 @@ class Scraper:
 
     def run(self):
         while not self.stop.wait(self.every):
-            _, took, self.bytes = scrape(self.ports)
+            page, took = scrape(self.ports)
+            self.bytes = len(page)
             self.took.append(took)
 
 
@@ -276,6 +282,8 @@ class Run:
             if args.pause:
                 input("  %s: Enter goes on " % processes(self.daemon.pid))
             self.measure()
+            if args.burst:
+                self.burst()
         finally:
             self.daemon.send_signal(signal.SIGTERM)
             status = self.daemon.wait(PATIENCE)
@@ -293,7 +301,7 @@ class Run:
 
     def measure(self):
         pids = processes(self.daemon.pid)
-        before, _, _ = scrape(self.ports)
+        before, _ = scrape(self.ports)
         since = os.path.getsize(self.results) if self.results else 0
         scraper = Scraper(self.ports, self.args.scrape)
         used = {pid: (cpu(pid), switches(pid)) for pid in pids}
@@ -308,14 +316,38 @@ class Run:
             self.parts.append((name, m["Pss"], m["Pss_Anon"], m["Rss"], u - user, s - system, switches(pid) - woken))
         size = os.path.getsize(self.results) if self.results else 0
         scraper.stop.set()
-        after, _, _ = scrape(self.ports)
-        self.scraper, self.metrics = scraper, after
+        after, _ = scrape(self.ports)
         time.sleep(0.3)  # a tick: then the turns of that scrape are counted
-        self.stalls = {k: v for k, v in scrape(self.ports)[0].items() if "loop_stall_seconds" in k}
+        self.stalls = {k: v for k, v in parse(scrape(self.ports)[0]).items() if "loop_stall_seconds" in k}
+        before, after = parse(before), parse(after)
+        self.scraper, self.metrics = scraper, after
         self.outcomes = outcomes(after)
         self.outcomes.subtract(outcomes(before))
         self.missed = series(after, "probed_probes_missed_total") - series(before, "probed_probes_missed_total")
         self.lags = lags(self.results, since, size) if self.results else {}
+
+    def burst(self):
+        """The core stands still until every target is overdue, and goes on."""
+        before = parse(scrape(self.ports)[0])
+        self.daemon.send_signal(signal.SIGSTOP)
+        time.sleep(self.args.interval + 0.5)
+        self.daemon.send_signal(signal.SIGCONT)
+        time.sleep(0.8)  # probed_loop_stall_seconds is of the last second
+        stalls = {k: v for k, v in parse(scrape(self.ports)[0]).items() if "loop_stall_seconds" in k}
+        time.sleep(self.args.interval / 2)
+        after = parse(scrape(self.ports)[0])
+        done = outcomes(after)
+        done.subtract(outcomes(before))
+        if self.results:
+            with open(self.results, "rb") as f:
+                why = collections.Counter((r["driver"], r["reason"], r["message"] and r["message"][:60]) for r in map(json.loads, f) if r["outcome"] != "ok")
+            for k, n in why.most_common(8):
+                print("  ", n, k)
+        print("  burst         %d due at once: %s, missed %d" % (
+            self.args.targets, dict((k, int(v)) for k, v in done.items() if v),
+            series(after, "probed_probes_missed_total") - series(before, "probed_probes_missed_total")))
+        for k, v in sorted(stalls.items()):
+            print("  burst stall   %.1f ms %s" % (v * 1000, k))
 
     def check(self, what, value, bound, unit=""):
         good = value <= bound

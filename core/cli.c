@@ -2,7 +2,6 @@
 /* cli.c - see cli.h */
 #include "cli.h"
 
-#include <ctype.h>
 #include <getopt.h>
 #include <stdio.h>
 #include <string.h>
@@ -11,6 +10,7 @@
 #include "base/mem.h"
 #include "base/str.h"
 #include "base/unit.h"
+#include "config/url.h"
 
 static const struct option options[] = {
 	{ "config", required_argument, NULL, 'c' },   { "check", no_argument, NULL, 'k' },
@@ -126,7 +126,7 @@ static int take(struct cli *cli, int c, char **argv)
 
 int cli_parse(int argc, char **argv, struct cli *cli)
 {
-	*cli = (struct cli){ .command = CLI_RUN, .interval_ns = INT64_C(1000000000) };
+	*cli = (struct cli){ .command = CLI_RUN };
 	opterr = 0;
 	for (int c; (c = getopt_long(argc, argv, ":c:hV", options, NULL)) != -1;)
 		if (take(cli, c, argv))
@@ -141,23 +141,13 @@ int cli_parse(int argc, char **argv, struct cli *cli)
 		return usage("%s", "give either -c FILE or URLs, not both");
 	if (needs_config && !cli->config && !cli->n_urls)
 		return usage("%s", "what should be probed? Give -c FILE, or URLs");
+	if (cli->interval_ns && !(needs_config && cli->n_urls))
+		return usage("%s", "--interval is for URLs; with -c FILE each target has an interval in the file");
+	if (!cli->interval_ns)
+		cli->interval_ns = INT64_C(1000000000);
 	if (!needs_config && cli->n_urls)
 		return usage("%s: this command takes no URL", cli->urls[0]);
 	return 0;
-}
-
-/* A target's name from its URL: what a name may not hold becomes a dash. */
-static void put_name(struct buf *b, const char *url)
-{
-	for (const char *p = url; *p; p++) {
-		bool plain = isalnum((unsigned char)*p) || strchr("_.-", *p);
-		if (plain)
-			buf_putc(b, *p);
-		else if (b->len && b->data[b->len - 1] != '-')
-			buf_putc(b, '-');
-	}
-	while (b->data[b->len - 1] == '-')
-		b->len--;
 }
 
 char *cli_urls_config(const struct cli *cli)
@@ -167,18 +157,6 @@ char *cli_urls_config(const struct cli *cli)
 	buf_printf(&b, "[defaults]\ninterval = %lldns\n", (long long)cli->interval_ns);
 	if (cli->command == CLI_RUN)
 		buf_puts(&b, "[service web]\ndriver = web\nlisten = ${PROBED_LISTEN:-127.0.0.1:9570}\n");
-	for (size_t i = 0; i < cli->n_urls; i++) {
-		bool again = false;
-		for (size_t k = 0; k < i; k++)
-			again |= !strcmp(cli->urls[i], cli->urls[k]);
-		buf_puts(&b, "[target ");
-		put_name(&b, cli->urls[i]);
-		if (again)
-			buf_printf(&b, "-%zu", i + 1);
-		buf_puts(&b, "]\nurl = '");
-		for (const char *p = cli->urls[i]; *p; p++)
-			buf_printf(&b, "%s%c", *p == '$' ? "$" : "", *p);
-		buf_puts(&b, "'\n");
-	}
+	urls_to_text(&b, (const char *const *)cli->urls, cli->n_urls, NULL);
 	return buf_cstr(&b);
 }

@@ -85,8 +85,11 @@ static int load(const struct cli *cli, struct loaded *first)
 
 static int cmd_check(struct loaded *first)
 {
-	printf("%zu targets, %zu sinks, %zu services: ok\n", first->model->n_targets, first->model->n_sinks,
-	       first->model->n_services);
+	const struct model *m = first->model;
+	if (!m->n_targets)
+		fputs("probed: nothing to probe: there is no [target ...]\n", stderr);
+	printf("%zu target%s, %zu sink%s, %zu service%s: ok\n", m->n_targets, m->n_targets == 1 ? "" : "s", m->n_sinks,
+	       m->n_sinks == 1 ? "" : "s", m->n_services, m->n_services == 1 ? "" : "s");
 	return 0;
 }
 
@@ -130,6 +133,7 @@ static int cmd_run(const struct cli *cli, struct loaded *first)
 	struct show *show = cli->show || cli->n_urls ? show_new(stdout, false) : NULL;
 	if (show)
 		core->observer = (struct core_observer){ .result = show_result, .ctx = show };
+	log_set((enum log_level)first->model->settings.log_level, first->model->settings.log_json);
 	if (!first->model->n_targets)
 		log_warn("nothing to probe", "why", "there is no [target ...] in the configuration", NULL);
 	int rc = core_run(core, first, cli->for_ns);

@@ -2,7 +2,6 @@
 /* str.c - see str.h */
 #include "base/str.h"
 
-#include <fnmatch.h>
 #include <string.h>
 
 #include "base/buf.h"
@@ -112,9 +111,4 @@ const char *str_nearest(const char *word, const char *const *candidates, size_t 
 		}
 	}
 	return best;
-}
-
-bool str_glob(const char *pattern, const char *s)
-{
-	return fnmatch(pattern, s, 0) == 0;
 }

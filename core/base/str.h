@@ -23,7 +23,4 @@ void str_put_json(struct buf *b, const char *s, size_t n);
 /* The candidate nearest to `word` by edit distance, NULL where none is near enough to be a slip of the hand. */
 const char *str_nearest(const char *word, const char *const *candidates, size_t n);
 
-/* Shell pattern with * and ?. */
-bool str_glob(const char *pattern, const char *s);
-
 #endif

@@ -98,20 +98,6 @@ int unit_parse_size(const char *text, int64_t *out)
 	return parse_units(text, sizes, sizeof sizes / sizeof sizes[0], 0, out);
 }
 
-int unit_parse_rate(const char *text, double *out)
-{
-	static const struct unit per[] = { { "s", 1 }, { "min", 60 }, { "m", 60 }, { "h", 3600 }, { "d", 86400 } };
-	double v;
-	const char *p = number(text, &v);
-	if (!p || *p != '/')
-		return -1;
-	const struct unit *u = find(per, sizeof per / sizeof per[0], p + 1, strlen(p + 1));
-	if (!u)
-		return -1;
-	*out = v / u->factor;
-	return 0;
-}
-
 int unit_parse_integer(const char *text, int64_t *out)
 {
 	char *end;

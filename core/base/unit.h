@@ -11,8 +11,6 @@
 int unit_parse_duration(const char *text, int64_t *out);
 /* "64KiB", "1MB", "512B": B KB MB GB TB (1000) KiB MiB GiB TiB (1024). "0" needs no unit. Bytes. */
 int unit_parse_size(const char *text, int64_t *out);
-/* "20/s", "6/min" ("6/m"), "100/h". Per second. */
-int unit_parse_rate(const char *text, double *out);
 int unit_parse_integer(const char *text, int64_t *out);
 int unit_parse_float(const char *text, double *out);
 /* "10%" or "0.1": a ratio. */

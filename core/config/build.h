@@ -23,6 +23,7 @@ size_t arena_bytes(const struct model_arena *a);
 struct kvs {
 	struct kv *list;
 	size_t n, cap;
+	bool hurt; /* some of the section's were refused already */
 };
 
 struct checked; /* expectations and templates that were compiled once */
@@ -33,7 +34,6 @@ struct builder {
 	struct errs *errs;
 	struct model *model;
 	size_t cap_targets, cap_files;
-	bool damaged; /* the section at hand is */
 	struct checked *checked;
 	struct kvs defaults;               /* [defaults], what is good of it */
 	struct kvs *driver_defaults;       /* [defaults DRIVER], by the driver's index */

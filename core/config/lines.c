@@ -300,8 +300,8 @@ struct section **scan_text(const char *file, const char *text, size_t len, size_
 	while (next_line(&s, &line)) {
 		size_t before = errs->errors;
 		read_line(&s, &line);
-		if (s.now && errs->errors > before)
-			s.now->damaged = true;
+		if (s.now && errs->errors != before)
+			s.now->hurt = true;
 	}
 	end_entry(&s);
 	buf_free(&s.key);

@@ -76,7 +76,7 @@ static void read_part(struct builder *b, const struct section *s, bool sink, str
 		errs_add(b->errs, s->at, s->title, NULL, "needs a name: [%s NAME]", s->kind);
 		return;
 	}
-	if (!e && s->damaged)
+	if (!e && s->hurt)
 		return;
 	if (!e) {
 		errs_add(b->errs, s->at, s->title, "driver",
@@ -96,9 +96,12 @@ static void read_part(struct builder *b, const struct section *s, bool sink, str
 			kvs[count++] = (struct kv){ .key = arena_str(arena, s->entries[i].key),
 						    .value = arena_str(arena, s->entries[i].value),
 						    .at = place_keep(b, s->entries[i].at) };
-	size_t wrong = options_check(&table->options, kvs, count, s->damaged ? (struct place){ 0 } : s->at, s->title, known,
-				     ARRAY_LEN(known), b->errs);
-	if (wrong || s->damaged)
+	size_t wrong = 0;
+	if (!s->hurt)
+		wrong = options_check(&table->options, kvs, count, s->at, s->title, known, ARRAY_LEN(known), b->errs);
+	for (uint32_t i = 0; s->hurt && i < count; i++)
+		wrong += option_check(&table->options, &kvs[i], s->title, known, ARRAY_LEN(known), b->errs);
+	if (wrong || s->hurt)
 		return;
 	struct part *p = &out[(*n)++];
 	*p = (struct part){ .name = arena_str(arena, s->name),

@@ -150,7 +150,8 @@ static void read_text(struct reader *r, struct inclusion *me, const char *text, 
 		ini_read(list[i], r->errs);
 		section_substitute(list[i], r->errs);
 		refuse_rows(list[i], r->errs);
-		list[i]->damaged = list[i]->damaged || r->errs->errors > before;
+		if (r->errs->errors != before)
+			list[i]->hurt = true;
 	}
 	CLEANUP_FREE char *what = NULL;
 	struct place at = { 0 };

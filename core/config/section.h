@@ -32,7 +32,7 @@ struct section {
 	struct place at;
 	struct entry *entries;
 	size_t n, cap;
-	bool damaged;      /* a line of it had an error and was left out: what is missing may have been there */
+	bool hurt; /* lines of it were refused: what seems to be missing may be in them */
 	UT_hash_handle hh; /* by title */
 };
 

@@ -143,6 +143,12 @@ static bool expand_url(struct builder *b, struct parted *p, const struct driver_
 		for (uint32_t i = 0; i < driver->n_schemes && !scheme; i++)
 			if (!strcmp(driver->schemes[i].scheme, name))
 				scheme = &driver->schemes[i];
+	const char *item;
+	if (!scheme && driver->n_schemes && !option_for_key(&driver->options, "url", NULL, &item)) {
+		errs_add(b->errs, url.at, p->title, "url", "driver %s takes a URL such as %s://..., not %s%s", driver->name,
+			 driver->schemes[0].scheme, *name ? name : "one without a scheme", *name ? "://" : "");
+		return false;
+	}
 	if (!scheme || (scheme->whole && !strcmp(scheme->whole, "url") && !scheme->preset))
 		return true;
 	if (url_to_options(scheme, url.value, &filled, &n, error, sizeof error)) {
@@ -249,6 +255,16 @@ static void check_texts(struct builder *b, const struct parted *p, const struct 
 	}
 }
 
+/* Where keys of the section were refused already, what seems to be missing is not told as well. */
+static void check_options(struct builder *b, const struct parted *p, const struct driver_table *driver, bool hurt)
+{
+	const struct kvs *o = &p->options;
+	if (!hurt)
+		options_check(&driver->options, o->list, o->n, p->t.at, p->title, core_key_names, CORE_KEYS, b->errs);
+	for (size_t i = 0; hurt && i < o->n; i++)
+		option_check(&driver->options, &o->list[i], p->title, core_key_names, CORE_KEYS, b->errs);
+}
+
 void target_build(struct builder *b, const char *name, struct place at, const struct driver_table *driver,
 		  const struct kvs *all)
 {
@@ -267,14 +283,26 @@ void target_build(struct builder *b, const char *name, struct place at, const st
 	for (size_t i = 0; i < all->n; i++)
 		take_key(b, &p, &all->list[i]);
 	if (expand_url(b, &p, driver))
-		options_check(&driver->options, p.options.list, p.options.n, b->damaged ? (struct place){ 0 } : p.t.at,
-			      title, core_key_names, CORE_KEYS, b->errs);
+		check_options(b, &p, driver, all->hurt);
 	check_texts(b, &p, driver);
-	if (b->errs->errors == before && !b->damaged)
+	if (b->errs->errors == before && !all->hurt)
 		keep_target(b, &p);
 	free(p.options.list);
 	free(p.labels.list);
 	free(p.expects.list);
+}
+
+static void scheme_unknown(struct builder *b, struct place at, const char *title, const char *name)
+{
+	const char *near = NULL, *names[64];
+	size_t n = 0;
+	for (uint32_t i = 0; i < b->registry->n_drivers; i++)
+		for (uint32_t k = 0; k < b->registry->drivers[i]->n_schemes && n < ARRAY_LEN(names); k++)
+			names[n++] = b->registry->drivers[i]->schemes[k].scheme;
+	near = str_nearest(name, names, n);
+	errs_add(b->errs, at, title, "url",
+		 "no driver is known for %s://%s%s%s; say driver = NAME, or see probed --list-plugins for what is there", name,
+		 near ? " (did you mean \"" : "", near ? near : "", near ? "://\"?)" : "");
 }
 
 /* The target's driver: written, or known by the URL's scheme, or that of [defaults]. NULL, with an error. */
@@ -294,15 +322,12 @@ static const struct driver_table *find_driver(struct builder *b, const struct se
 	if (url && !url_scheme(url->value, name, sizeof name)) {
 		driver = registry_scheme(b->registry, name, &scheme);
 		if (!driver)
-			errs_add(b->errs, url->at, s->title, "url",
-				 "no driver is known for %s://; say driver = NAME, or see "
-				 "probed --list-plugins for what is there",
-				 name);
+			scheme_unknown(b, url->at, s->title, name);
 		return driver;
 	}
 	if (by_default)
 		return registry_driver(b->registry, by_default->value);
-	if (s->damaged)
+	if (s->hurt)
 		return NULL;
 	if (url)
 		errs_add(b->errs, url->at, s->title, "url",
@@ -335,9 +360,8 @@ static void gather(struct builder *b, const struct section *s, const struct driv
 
 static void read_target(struct builder *b, const struct section *s)
 {
-	struct kvs all = { 0 };
+	struct kvs all = { .hurt = s->hurt };
 	const struct driver_table *driver = find_driver(b, s);
-	b->damaged = s->damaged;
 	bool set = section_find(s, "targets_from") != NULL;
 	if (!*s->name) {
 		errs_add(b->errs, s->at, s->title, NULL, "a target needs a name: [target NAME]");

@@ -43,12 +43,6 @@ struct metrics_page {
 	size_t n_self, cap_self;
 };
 
-const char *metrics_content_type(bool openmetrics)
-{
-	return openmetrics ? "application/openmetrics-text; version=1.0.0; charset=utf-8"
-			   : "text/plain; version=0.0.4; charset=utf-8";
-}
-
 /* --- values ------------------------------------------------------------------------------------ */
 
 /* A page has some 30 samples a target: printf() would be most of what it costs. */

@@ -59,7 +59,4 @@ int metrics_page_step(struct metrics_page *page, struct buf *out, size_t max_byt
 void metrics_self(struct metrics_page *page, const char *name, enum metrics_type type, const char *unit,
                   const char *help, double value, ...) __attribute__((sentinel));
 
-/* For the HTTP header. */
-const char *metrics_content_type(bool openmetrics);
-
 #endif

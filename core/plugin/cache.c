@@ -75,7 +75,9 @@ static struct stamp get_stamp(struct cursor *c)
 static struct stamp own_stamp(void)
 {
 	struct stat st;
-	return stat("/proc/self/exe", &st) ? (struct stamp){ 0 } : stamp_of(&st);
+	if (stat("/proc/self/exe", &st))
+		return (struct stamp){ 0 };
+	return stamp_of(&st);
 }
 
 static int read_all(const char *path, struct buf *b)

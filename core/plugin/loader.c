@@ -96,10 +96,10 @@ static int check_versions(const struct probed_plugin *p, struct plugin_table *t,
 	t->abi_minor = p->abi_minor;
 	t->need_minor = p->need_minor;
 	if (p->abi_major != PROBED_ABI_MAJOR)
-		snprintf(error, size, "built for ABI %u.%u, this probed has %u.%u: it must be built again",
+		snprintf(error, size, "built for ABI %u.%u, this probed has %d.%d: it must be built again",
 			 p->abi_major, p->abi_minor, PROBED_ABI_MAJOR, PROBED_ABI_MINOR);
 	else if (p->need_minor > PROBED_ABI_MINOR)
-		snprintf(error, size, "needs ABI %u.%u, this probed has %u.%u: a newer probed is needed", p->abi_major,
+		snprintf(error, size, "needs ABI %u.%u, this probed has %d.%d: a newer probed is needed", p->abi_major,
 			 p->need_minor, PROBED_ABI_MAJOR, PROBED_ABI_MINOR);
 	else if (p->size < PLUGIN_SIZE_FLOOR)
 		snprintf(error, size, "its struct probed_plugin is %u bytes: at least %zu are needed", p->size,

@@ -7,10 +7,12 @@
 #include <string.h>
 #include <systemd/sd-daemon.h>
 #include <utlist.h>
+#include <unistd.h>
 
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "config.h"
 #include "run/crew.h"
 #include "run/load.h"
 
@@ -95,7 +97,7 @@ static void on_end_signal(struct ev_loop *ev, ev_signal *w, int revents)
 	CHECK_MAGIC(core, CORE_MAGIC);
 	/* the same signal often comes twice at once: to us, and to our process group */
 	int64_t now = clock_now_ns();
-	if (core->signalled_ns && now - core->signalled_ns < TWICE_NS)
+	if (core->signalled_ns && w->signum == core->signalled_by && now - core->signalled_ns < TWICE_NS)
 		return;
 	if (core->signalled_ns) {
 		log_warn("ending at once", "why", "a second signal", NULL);
@@ -104,6 +106,7 @@ static void on_end_signal(struct ev_loop *ev, ev_signal *w, int revents)
 		return;
 	}
 	core->signalled_ns = now;
+	core->signalled_by = w->signum;
 	if (core->mode == CORE_DAEMON)
 		log_info("ending", "signal", strsignal(w->signum), "under way", log_int(core->n_flights), NULL);
 	core_drain(core, core->mode == CORE_ONCE ? 1 : 0);
@@ -122,10 +125,15 @@ static void on_stop_at(struct wheel_timer *t)
 
 /* --- the tick --------------------------------------------------------------------------------- */
 
-static void start_scheduling(struct core *core)
+/* why: what is not up yet; NULL: all is. */
+static void start_scheduling(struct core *core, const char *why)
 {
 	core->scheduling = true;
 	sd_notify(0, "READY=1");
+	if (why)
+		log_warn("probing begins, but not all is up", "why", why, NULL);
+	else
+		log_info("probing begins", NULL);
 	struct subject *s, *next;
 	HASH_ITER(hh, core->by_name, s, next)
 		subject_schedule(core, s);
@@ -141,7 +149,7 @@ static void on_tick(struct wheel_timer *t)
 	bool ready = core->ready = core_is_ready(core, &why);
 	if (core->mode == CORE_DAEMON && !core->scheduling && !core->draining &&
 	    (ready || now - core->started_ns > START_LIMIT_NS))
-		start_scheduling(core);
+		start_scheduling(core, why);
 	core->count.loop_longest_ns = core->loop->longest_turn_ns;
 	if (core->ticks++ % 4 == 0)
 		core->loop->longest_turn_ns = 0;
@@ -222,6 +230,11 @@ int core_run(struct core *core, struct loaded *first, int64_t for_ns)
 {
 	CHECK_MAGIC(core, CORE_MAGIC);
 	struct once once = { .core = core, .timer.fn = on_once };
+	const struct settings *set = &first->model->settings;
+	if (core->mode == CORE_DAEMON) {
+		log_set((enum log_level)set->log_level, set->log_json);
+		log_info("starting", "version", PACKAGE_VERSION, "pid", log_int(getpid()), "configuration", core->config_path, NULL);
+	}
 	reload_begin(core, first);
 	loop_timer_set(core->loop, &core->tick, clock_now_ns());
 	if (for_ns)
@@ -230,6 +243,8 @@ int core_run(struct core *core, struct loaded *first, int64_t for_ns)
 		loop_timer_set(core->loop, &once.timer, clock_now_ns());
 	loop_run(core->loop);
 	loop_timer_stop(core->loop, &once.timer);
+	if (core->mode == CORE_DAEMON)
+		log_info("ended", "results", log_int((int64_t)core->count.probes), NULL);
 	return core->exit_status;
 }
 

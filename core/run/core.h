@@ -83,7 +83,8 @@ struct flight {
 	struct registry *registry;
 	uint64_t seq;
 	int64_t due_ns, timeout_ns;
-	bool again; /* was sent a second time */
+	bool again;  /* was sent a second time */
+	bool looked; /* for its answer once more */
 	struct wheel_timer overdue;
 	struct seat *waits; /* the seat in whose waiting list it stands; NULL: sent, or not yet */
 	struct flight *prev, *next;
@@ -147,6 +148,7 @@ struct core {
 	struct result scratch;
 	bool ready, draining;
 	bool scheduling; /* probes are due: false until all processes are up, or START_LIMIT has passed */
+	int signalled_by;
 	int64_t signalled_ns; /* when the first signal came that ends us; 0: none yet */
 	int exit_status;
 	unsigned ticks;
@@ -192,7 +194,6 @@ const char *health_quarantined(const struct core *core, const char *driver);
 void health_pardon_all(struct core *core);
 /* The state file says what holds now; at a clean end (`ended`) nothing is in quarantine. */
 void health_save(const struct core *core, bool ended);
-uint32_t health_quarantines(const struct core *core);
 void health_each(const struct core *core, void (*fn)(void *ctx, const char *driver, uint64_t strikes, bool quarantined),
                  void *ctx);
 

@@ -54,17 +54,7 @@ static void end(struct worker *w)
 
 void worker_send_target(struct worker *w, const struct subject *s)
 {
-	const struct target *t = s->target;
-	struct wire_target m = { .id = s->id,
-		                 .name = t->name,
-		                 .driver = t->driver->name,
-		                 .family = t->family,
-		                 .timeout_ns = t->timeout_ns,
-		                 .interval_ns = t->interval_ns,
-		                 .n_options = t->n_options,
-		                 .options = t->options,
-		                 .n_expects = t->n_expects,
-		                 .expects = t->expects };
+	struct wire_target m = wire_target_of(s->target, s->id);
 	wire_put_target(begin(w, WIRE_TARGET_ADD), &m);
 	end(w);
 }
@@ -101,7 +91,8 @@ bool worker_dispatch(struct worker *w, struct flight *f)
 	flight_sent(f);
 	w->slots[f->slot] = (struct slot){ .flight = f, .seq = f->seq };
 	w->inflight++;
-	uint32_t prompt = w->crew->core->mode == CORE_ONCE ? DISPATCH_PROMPT : 0;
+	bool waited_for = w->crew->core->mode == CORE_ONCE || !pace_on_grid(&f->subject->pace);
+	uint32_t prompt = waited_for ? DISPATCH_PROMPT : 0;
 	struct wire_dispatch m = { .slot = f->slot,
 		                   .target = f->target_id,
 		                   .seq = f->seq,
@@ -415,9 +406,9 @@ static char process_state(pid_t pid, int64_t *cpu_ns)
 	char state;
 	unsigned long user, sys;
 	if (!p || sscanf(p + 1, " %c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %lu %lu", &state, &user, &sys) != 3)
-		return 0;
+		return 0; /* cppcheck-suppress resourceLeak ; CLEANUP_FCLOSE closes it */
 	*cpu_ns = (int64_t)(user + sys) * (NS_PER_S / sysconf(_SC_CLK_TCK));
-	return state;
+	return state; /* cppcheck-suppress resourceLeak ; likewise */
 }
 
 /* A worker whose loop does not turn is killed if it is its own fault: it burns CPU, or sleeps inside a driver.
@@ -436,7 +427,7 @@ static bool hangs(struct worker *w, int64_t now_ns, int64_t limit_ns)
 	bool in_driver = atomic_load(&w->page->in_call) != 0;
 	if (still > limit_ns && (state == 'S' || state == 'D') && in_driver)
 		return true;
-	if (still > limit_ns && cpu - w->cpu_ns > (now_ns - w->cpu_at_ns) / 3 && now_ns - w->cpu_at_ns > limit_ns / 3)
+	if (still > limit_ns && cpu - w->cpu_ns > limit_ns / 3)
 		return true;
 	return still > 10 * limit_ns;
 }

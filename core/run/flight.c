@@ -9,12 +9,18 @@
 #include "run/crew.h"
 
 /* A worker owns the deadline. One that does not answer so long after it has lost the probe. */
-#define NO_ANSWER_NS (3 * NS_PER_S)
+#define NO_ANSWER_NS (6 * NS_PER_S)
+#define LOOK_NS (100 * NS_PER_MS)
 
 static void on_overdue(struct wheel_timer *t)
 {
 	struct flight *f = (struct flight *)((char *)t - offsetof(struct flight, overdue));
 	CHECK_MAGIC(f, FLIGHT_MAGIC);
+	if (!f->looked) { /* this process may have stood still, and the answer lie in the socket */
+		f->looked = true;
+		loop_timer_set(f->core->loop, t, f->core->loop->now_ns + LOOK_NS);
+		return;
+	}
 	f->core->count.no_answer++;
 	flight_unknown(f->core, f, PROBED_REASON_OVERLOADED,
 	               f->worker ? "the worker did not answer in time" : "no worker was running in time");
@@ -34,7 +40,9 @@ struct flight *flight_new(struct core *core, struct subject *s, int64_t due_ns)
 	f->due_ns = due_ns;
 	f->timeout_ns = s->target->timeout_ns;
 	f->overdue.fn = on_overdue;
-	loop_timer_set(core->loop, &f->overdue, due_ns + f->timeout_ns + NO_ANSWER_NS);
+	/* where we were late ourselves the worker has its time all the same */
+	int64_t begins_ns = due_ns > core->loop->now_ns ? due_ns : core->loop->now_ns;
+	loop_timer_set(core->loop, &f->overdue, begins_ns + f->timeout_ns + NO_ANSWER_NS);
 	s->flight = f;
 	core->n_flights++;
 	return f;

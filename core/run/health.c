@@ -131,11 +131,6 @@ void health_pardon_all(struct core *core)
 	core->health->quarantines = 0;
 }
 
-uint32_t health_quarantines(const struct core *core)
-{
-	return core->health->quarantines;
-}
-
 void health_each(const struct core *core, void (*fn)(void *ctx, const char *driver, uint64_t strikes, bool quarantined),
                  void *ctx)
 {

@@ -56,6 +56,7 @@ static void finish(struct load *l)
 	}
 	l->result = (struct loaded){ 0 };
 	load_free(l);
+	errs_sort(&result.errs);
 	done(ctx, &result);
 }
 

@@ -68,31 +68,63 @@ static const char *whole_name(struct record_slot *slot, const struct fact_decl *
 	return slot->names.data + at;
 }
 
+static bool is_many(const struct driver_table *driver, const struct result_fact *f)
+{
+	return (driver->facts[f->fact].flags & PROBED_FACT_LIST) || f->type == PROBED_TYPE_TABLE;
+}
+
+static bool same_fact(const struct result *r, uint32_t a, uint32_t b)
+{
+	const char *late_a = result_string(r, r->facts[a].name), *late_b = result_string(r, r->facts[b].name);
+	return r->facts[a].fact == r->facts[b].fact && (late_a && late_b ? !strcmp(late_a, late_b) : late_a == late_b);
+}
+
+/* Does fact i belong to a list or table that began earlier? */
+static bool goes_on(const struct result *r, uint32_t i)
+{
+	for (uint32_t k = i; k--;)
+		if (same_fact(r, k, i))
+			return true;
+	return false;
+}
+
+static void put_fact(struct record_slot *slot, const struct driver_table *driver, const struct result_fact *f)
+{
+	const struct result *r = &slot->result;
+	const struct fact_decl *decl = &driver->facts[f->fact];
+	uint32_t n = slot->record.n_facts;
+	xgrow(slot->facts, n, slot->cap_facts);
+	slot->facts[n] = (struct probed_record_fact){
+		.name = whole_name(slot, decl, result_string(r, f->name)),
+		.unit = decl->unit ? decl->unit : "",
+		.type = f->type,
+		.flags = decl->flags & (PROBED_FACT_LIST | PROBED_FACT_METRIC),
+		.i = f->i,
+		.f = f->f,
+		.s = result_string(r, f->s),
+		.len = f->s ? f->len : 0,
+	};
+	slot->record.n_facts++;
+}
+
+/* The entries of a list or table may have come with other facts between them; in a record they stand in a row. */
 static void unpack_facts(struct record_slot *slot, const struct driver_table *driver)
 {
 	const struct result *r = &slot->result;
-	uint32_t n = 0;
 	if (driver)
 		reserve_names(slot, driver);
 	for (uint32_t i = 0; driver && i < r->n_facts; i++) {
-		const struct result_fact *f = &r->facts[i];
-		if (f->fact >= driver->n_facts)
+		if (r->facts[i].fact >= driver->n_facts)
 			continue;
-		const struct fact_decl *decl = &driver->facts[f->fact];
-		xgrow(slot->facts, n, slot->cap_facts);
-		slot->facts[n++] = (struct probed_record_fact){
-			.name = whole_name(slot, decl, result_string(r, f->name)),
-			.unit = decl->unit ? decl->unit : "",
-			.type = f->type,
-			.flags = decl->flags & (PROBED_FACT_LIST | PROBED_FACT_METRIC),
-			.i = f->i,
-			.f = f->f,
-			.s = result_string(r, f->s),
-			.len = f->s ? f->len : 0,
-		};
+		bool many = is_many(driver, &r->facts[i]);
+		if (many && goes_on(r, i))
+			continue;
+		put_fact(slot, driver, &r->facts[i]);
+		for (uint32_t k = i + 1; many && k < r->n_facts; k++)
+			if (same_fact(r, i, k))
+				put_fact(slot, driver, &r->facts[k]);
 	}
 	slot->record.facts = slot->facts;
-	slot->record.n_facts = n;
 	slot->record.fact_stride = sizeof *slot->facts;
 }
 

@@ -13,6 +13,7 @@
 /* Dispatches leave so long before their due time that the hop, and the grid on which the core wakes up, never
  * make a probe late. */
 #define AHEAD_NS (2 * PACE_GRID_NS)
+#define LATE_NS NS_PER_S
 
 static void on_due(struct wheel_timer *t);
 
@@ -121,6 +122,13 @@ static void probe(struct core *core, struct subject *s, int64_t due_ns)
 	crew_dispatch(core->crew, f);
 }
 
+/* After a standstill of ours what was due long ago is missed rather than sent with all else that was: the next time is
+ * near enough. */
+static bool is_stale(const struct subject *s, int64_t due_ns)
+{
+	return s->core->loop->now_ns - due_ns > (s->pace.interval_ns > 4 * LATE_NS ? s->pace.interval_ns / 4 : LATE_NS);
+}
+
 static void on_due(struct wheel_timer *t)
 {
 	struct subject *s = (struct subject *)((char *)t - offsetof(struct subject, due));
@@ -134,7 +142,7 @@ static void on_due(struct wheel_timer *t)
 		return;
 	}
 	s->held = false;
-	if (s->flight) {
+	if (s->flight || is_stale(s, due)) {
 		s->missed++;
 		core->count.missed++;
 	} else {

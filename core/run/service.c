@@ -99,7 +99,6 @@ static void stop_plugin(struct service *s)
 
 static int fail(struct service *s, const char *why)
 {
-	log_error("service can't start", "service", s->name, "why", why, NULL);
 	struct buf *b = channel_begin(s->channel, WIRE_SERVICE_FAILED);
 	buf_str(b, why);
 	channel_end(s->channel);

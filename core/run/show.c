@@ -11,6 +11,7 @@
 #include "base/unit.h"
 
 #define NAME_WIDTH 24
+#define TABLE_NAME_WIDTH 48 /* on a terminal; else the longest name's */
 #define DETAIL_FACTS 3
 
 struct kept {
@@ -20,7 +21,7 @@ struct kept {
 
 struct show {
 	FILE *to;
-	bool table, colour;
+	bool table, terminal, colour;
 	size_t n_by_outcome[PROBED_OUTCOMES];
 	struct kept *rows;
 	size_t n_rows, cap_rows;
@@ -31,7 +32,8 @@ struct show *show_new(FILE *to, bool table)
 	struct show *s = xnew(struct show);
 	s->to = to;
 	s->table = table;
-	s->colour = isatty(fileno(to)) && !getenv("NO_COLOR");
+	s->terminal = isatty(fileno(to));
+	s->colour = s->terminal && !getenv("NO_COLOR");
 	return s;
 }
 
@@ -79,7 +81,7 @@ static void put_fact(struct buf *b, const struct fact_decl *d, const struct resu
 	}
 }
 
-/* What went wrong; else the first facts that say most: the protocol's verdict, then numbers worth a series. */
+/* What went wrong; else the first facts that say most: the protocol's verdict, then numbers worth a series; else any. */
 static char *detail_of(const struct flight *f, const struct result *r)
 {
 	struct buf b = { 0 };
@@ -92,14 +94,16 @@ static char *detail_of(const struct flight *f, const struct result *r)
 		return buf_cstr(&b);
 	}
 	int shown = 0;
-	for (int pass = 0; pass < 2; pass++)
+	for (int pass = 0; pass < 3 && !(pass == 2 && shown); pass++)
 		for (uint32_t i = 0; i < r->n_facts && shown < DETAIL_FACTS; i++) {
 			const struct result_fact *fact = &r->facts[i];
 			if (fact->fact >= f->driver->n_facts || fact->name || fact->type == PROBED_TYPE_TABLE)
 				continue;
 			const struct fact_decl *d = &f->driver->facts[fact->fact];
 			bool verdict = d->role == PROBED_ROLE_STATUS || d->role == PROBED_ROLE_PEER_IP;
-			if (pass == 0 ? verdict : !verdict && (d->flags & PROBED_FACT_METRIC)) {
+			if (pass == 0   ? verdict
+			    : pass == 1 ? !verdict && (d->flags & PROBED_FACT_METRIC)
+			                : true) {
 				put_fact(&b, d, r, fact);
 				shown++;
 			}
@@ -140,6 +144,16 @@ static int by_name(const void *a, const void *b)
 	return strcmp(((const struct kept *)a)->target, ((const struct kept *)b)->target);
 }
 
+/* Cut in its middle where it is too long: names tend to differ at their ends. */
+static void put_name(struct show *s, const char *name, int width)
+{
+	int n = (int)strlen(name), head = (width - 2) / 2;
+	if (n <= width)
+		fprintf(s->to, "%-*s", width, name);
+	else
+		fprintf(s->to, "%.*s..%s", head, name, name + n - (width - 2 - head));
+}
+
 void show_table(struct show *s)
 {
 	int target = 6, driver = 6;
@@ -148,14 +162,15 @@ void show_table(struct show *s)
 		target = t > target ? t : target;
 		driver = d > driver ? d : driver;
 	}
-	if (target > 48)
-		target = 48;
+	if (s->terminal && target > TABLE_NAME_WIDTH)
+		target = TABLE_NAME_WIDTH;
 	if (s->n_rows)
 		qsort(s->rows, s->n_rows, sizeof *s->rows, by_name);
 	fprintf(s->to, "%-*s  %-*s  %-7s  %9s  %s\n", target, "TARGET", driver, "DRIVER", "OUTCOME", "LATENCY", "DETAIL");
 	for (size_t i = 0; i < s->n_rows; i++) {
 		const struct kept *k = &s->rows[i];
-		fprintf(s->to, "%-*s  %-*s  %s%-7s%s  %9s  %s\n", target, k->target, driver, k->driver, colour(s, k->outcome),
+		put_name(s, k->target, target);
+		fprintf(s->to, "  %-*s  %s%-7s%s  %9s  %s\n", driver, k->driver, colour(s, k->outcome),
 		        outcome_name(k->outcome), s->colour ? "\033[0m" : "", k->latency, k->detail);
 	}
 	fprintf(s->to, "%zu ok, %zu fail, %zu error, %zu unknown\n", s->n_by_outcome[PROBED_OK], s->n_by_outcome[PROBED_FAIL],

@@ -17,10 +17,17 @@
 #define OUT_MAX (64u << 20)
 #define LIMIT_NS (30 * NS_PER_S)
 
+struct asked_part {
+	const struct part *part;
+	bool sink;
+};
+
 struct verify {
 	struct loop *loop;
 	const struct target **asked;
 	size_t n_asked, cap_asked;
+	struct asked_part *parts;
+	size_t n_parts, cap_parts;
 	struct errs *errs;
 	struct child *child;
 	struct worker_page *page;
@@ -41,6 +48,20 @@ static void collect(void *ctx, enum change what, const struct target *before, co
 	v->asked[v->n_asked++] = after;
 }
 
+static void collect_parts(struct verify *v, const struct part *now, size_t n, const struct part *before, size_t n_before,
+			  bool sink)
+{
+	for (size_t i = 0; i < n; i++) {
+		size_t k = 0;
+		while (k < n_before && before[k].digest != now[i].digest)
+			k++;
+		if (k < n_before)
+			continue;
+		xgrow(v->parts, v->n_parts, v->cap_parts);
+		v->parts[v->n_parts++] = (struct asked_part){ &now[i], sink };
+	}
+}
+
 static void on_tell(struct loop_later *later)
 {
 	struct verify *v = (struct verify *)((char *)later - offsetof(struct verify, tell));
@@ -53,24 +74,49 @@ static void finish(struct verify *v)
 	loop_later(v->loop, &v->tell);
 }
 
-static void refuse(struct verify *v, uint32_t id, const char *why)
+/* "KEY: why" is where the key was written; anything else where its section is. */
+static void refuse(struct verify *v, const char *kind, const char *name, struct place at, const struct kv *options,
+		   uint32_t n_options, const char *why)
 {
-	const struct target *t = v->asked[id];
-	struct place at = t->at;
-	CLEANUP_FREE char *section = xasprintf("target %s", t->name);
-	/* "KEY: why" is where the key was written */
-	for (uint32_t i = 0; i < t->n_options; i++) {
-		size_t n = strlen(t->options[i].key);
-		if (!strncmp(why, t->options[i].key, n) && why[n] == ':')
-			at = t->options[i].at;
+	CLEANUP_FREE char *section = xasprintf("%s %s", kind, name);
+	for (uint32_t i = 0; i < n_options; i++) {
+		size_t n = strlen(options[i].key);
+		if (!strncmp(why, options[i].key, n) && why[n] == ':')
+			at = options[i].at;
 	}
 	errs_add(v->errs, at, section, NULL, "%s", why);
+}
+
+static int on_target_refused(struct verify *v, struct cursor *c)
+{
+	uint32_t id = cursor_u32(c);
+	const char *why = cursor_str(c);
+	if (id >= v->n_asked || !why)
+		return -1;
+	const struct target *t = v->asked[id];
+	refuse(v, "target", t->name, t->at, t->options, t->n_options, why);
+	return 0;
+}
+
+static int on_part_refused(struct verify *v, struct cursor *c)
+{
+	bool sink = cursor_u8(c);
+	const char *name = cursor_str(c), *why = cursor_str(c);
+	if (!name || !why)
+		return -1;
+	for (size_t i = 0; i < v->n_parts; i++) {
+		const struct part *p = v->parts[i].part;
+		if (v->parts[i].sink != sink || strcmp(p->name, name) != 0)
+			continue;
+		refuse(v, sink ? "sink" : "service", name, p->at, p->options, p->n_options, why);
+		return 0;
+	}
+	return -1;
 }
 
 static int on_frame(void *owner, uint16_t type, struct cursor *c)
 {
 	struct verify *v = owner;
-	uint32_t id;
 	const char *why;
 	switch (type) {
 	case WIRE_READY:
@@ -82,12 +128,9 @@ static int on_frame(void *owner, uint16_t type, struct cursor *c)
 		errs_add(v->errs, (struct place){ 0 }, NULL, NULL, "targets can't be checked: %s", why ? why : "no reason given");
 		return 0;
 	case WIRE_TARGET_REFUSED:
-		id = cursor_u32(c);
-		why = cursor_str(c);
-		if (id >= v->n_asked || !why)
-			return -1;
-		refuse(v, id, why);
-		return 0;
+		return on_target_refused(v, c);
+	case WIRE_PART_REFUSED:
+		return on_part_refused(v, c);
 	case WIRE_SYNCED:
 		v->synced = true;
 		finish(v);
@@ -124,8 +167,10 @@ static const char **plugin_paths(const struct verify *v, uint32_t *n)
 	const char **paths = NULL;
 	uint32_t cap = 0;
 	*n = 0;
-	for (size_t i = 0; i < v->n_asked; i++) {
-		const char *path = v->asked[i]->driver->plugin->path;
+	for (size_t i = 0; i < v->n_asked + v->n_parts; i++) {
+		const struct plugin_table *plugin =
+		    i < v->n_asked ? v->asked[i]->driver->plugin : v->parts[i - v->n_asked].part->table->plugin;
+		const char *path = plugin->path;
 		uint32_t k = 0;
 		while (k < *n && strcmp(paths[k], path) != 0)
 			k++;
@@ -146,21 +191,17 @@ static void send_all(struct verify *v)
 	channel_end(ch);
 	free(hello.plugins);
 	for (size_t i = 0; i < v->n_asked; i++) {
-		const struct target *t = v->asked[i];
-		struct wire_target m = { .id = (uint32_t)i,
-			                 .name = t->name,
-			                 .driver = t->driver->name,
-			                 .family = t->family,
-			                 .timeout_ns = t->timeout_ns,
-			                 .interval_ns = t->interval_ns,
-			                 .n_options = t->n_options,
-			                 .options = t->options,
-			                 .n_expects = t->n_expects,
-			                 .expects = t->expects };
+		struct wire_target m = wire_target_of(v->asked[i], (uint32_t)i);
 		wire_put_target(channel_begin(ch, WIRE_TARGET_ADD), &m);
 		channel_end(ch);
 		/* nothing runs in the child, so what was checked needs not stay */
 		buf_u32(channel_begin(ch, WIRE_TARGET_REMOVE), (uint32_t)i);
+		channel_end(ch);
+	}
+	for (size_t i = 0; i < v->n_parts; i++) {
+		const struct part *p = v->parts[i].part;
+		struct wire_part m = { .name = p->name, .driver = p->table->name, .n_options = p->n_options, .options = p->options };
+		wire_put_part(channel_begin(ch, v->parts[i].sink ? WIRE_SINK_OPEN : WIRE_SERVICE_START), &m);
 		channel_end(ch);
 	}
 	buf_u64(channel_begin(ch, WIRE_SYNC), 1);
@@ -173,7 +214,10 @@ struct verify *verify_start(struct loop *loop, const struct model *model, const 
 	struct verify *v = xnew(struct verify);
 	*v = (struct verify){ .loop = loop, .errs = errs, .done = done, .ctx = ctx, .limit.fn = on_limit, .tell.fn = on_tell };
 	model_diff(before, model, collect, v);
-	if (!v->n_asked) {
+	collect_parts(v, model->sinks, model->n_sinks, before ? before->sinks : NULL, before ? before->n_sinks : 0, true);
+	collect_parts(v, model->services, model->n_services, before ? before->services : NULL, before ? before->n_services : 0,
+		      false);
+	if (!v->n_asked && !v->n_parts) {
 		loop_later(loop, &v->tell);
 		return v;
 	}
@@ -204,5 +248,6 @@ void verify_free(struct verify *v)
 	if (v->page)
 		munmap(v->page, sizeof *v->page);
 	free(v->asked);
+	free(v->parts);
 	free(v);
 }

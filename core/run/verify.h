@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * verify.h - asks the drivers themselves about new targets, in a child that probes nothing: what a plugin's tables
+ * verify.h - asks drivers, sinks and services themselves about what is new, in a child that probes nothing: what a plugin's tables
  * can't say (a bad dialogue, two options that exclude each other) is found before a configuration is taken over.
  */
 #ifndef RUN_VERIFY_H
@@ -12,7 +12,7 @@
 
 struct verify;
 
-/* Checks the targets of `model` that are not in `before` (may be NULL) just so. done() follows, never from inside
+/* Checks what of `model` is not in `before` (may be NULL) just so. done() follows, never from inside
  * the call, with what was found added to errs. */
 struct verify *verify_start(struct loop *loop, const struct model *model, const struct model *before, struct errs *errs,
                             void (*done)(void *ctx), void *ctx);

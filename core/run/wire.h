@@ -36,7 +36,9 @@ enum wire_type {
 	WIRE_MISBEHAVED = 26,     /* → core: str driver, str what ("completed twice"); one strike against the driver */
 	WIRE_CANCEL = 27,         /* core →: u32 slot, u64 seq: ends as cancelled, if it has not ended yet */
 
-	/* the recorder */
+	WIRE_PART_REFUSED = 28,   /* → core, of a worker that checks: u8 sink (or service), str name, str why */
+
+	/* the recorder; SINK_OPEN and SERVICE_START also go to a worker that checks, and open nothing there */
 	WIRE_SINK_OPEN = 40,   /* core →: struct wire_part; the same name again: opened anew, the old one closed after its queue */
 	WIRE_SINK_CLOSE = 41,  /* core →: str name */
 	WIRE_SINK_REOPEN = 42, /* core →: all sinks, for rotation */
@@ -66,7 +68,7 @@ struct wire_hello {
 	uint64_t epoch;  /* start of the daemon, wall ns */
 	const char *who; /* "worker net.0" */
 	uint8_t log_level, log_json;
-	uint8_t check_only; /* worker: targets are checked (target_new with a NULL worker), nothing runs */
+	uint8_t check_only; /* worker: targets (target_new with a NULL worker), sinks and services are checked, nothing runs */
 	uint32_t threads;   /* of the pool for blocking drivers */
 	uint32_t n_plugins;
 	const char **plugins; /* decoded: freed by wire_hello_free() */
@@ -124,6 +126,9 @@ struct wire_sink_status {
 void wire_put_hello(struct buf *b, const struct wire_hello *m);
 int wire_get_hello(struct cursor *c, struct wire_hello *m);
 void wire_hello_free(struct wire_hello *m);
+/* As it stands in the model, and points into it. */
+struct target;
+struct wire_target wire_target_of(const struct target *t, uint32_t id);
 void wire_put_target(struct buf *b, const struct wire_target *m);
 int wire_get_target(struct cursor *c, struct wire_target *m);
 void wire_target_free(struct wire_target *m);

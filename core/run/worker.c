@@ -131,18 +131,22 @@ static int on_hello(struct worker *w, struct cursor *c)
 	return 0;
 }
 
+static void refuse(struct worker *w, uint32_t id, const char *why)
+{
+	struct buf *b = channel_begin(w->channel, WIRE_TARGET_REFUSED);
+	buf_u32(b, id);
+	buf_str(b, why);
+	channel_end(w->channel);
+}
+
 static int on_target_add(struct worker *w, struct cursor *c)
 {
 	struct wire_target m;
 	char error[600] = "";
 	if (wire_get_target(c, &m))
 		return -1;
-	if (instance_add(w, &m, w->check_only, error, sizeof error)) {
-		struct buf *b = channel_begin(w->channel, WIRE_TARGET_REFUSED);
-		buf_u32(b, m.id);
-		buf_str(b, error);
-		channel_end(w->channel);
-	}
+	if (instance_add(w, &m, w->check_only, error, sizeof error))
+		refuse(w, m.id, error);
 	wire_target_free(&m);
 	return 0;
 }
@@ -197,6 +201,9 @@ static int on_frame(void *ctx, uint16_t type, struct cursor *c)
 	case WIRE_TARGET_REMOVE:
 		instance_remove(w, cursor_u32(c));
 		return 0;
+	case WIRE_SINK_OPEN:
+	case WIRE_SERVICE_START:
+		return worker_check_part(w, c, type == WIRE_SINK_OPEN);
 	case WIRE_DISPATCH:
 		return on_dispatch(w, c);
 	case WIRE_CANCEL:

@@ -18,6 +18,8 @@
 
 #define SLAB_FIRST 64
 #define QUARANTINE 256 /* ended probes that are not used again yet */
+#define STARTS 64 /* in one turn; then answers are looked at before more is asked */
+#define STOOD_STILL_NS (200 * NS_PER_MS) /* deadlines that late: the answer may lie in the socket, unread by our fault */
 #define PATIENCE_NS NS_PER_MS /* a deadline that finds a plugin on the stack looks again after */
 
 /* --- memory ------------------------------------------------------------------------------------------ */
@@ -243,6 +245,7 @@ static void run(struct probed_probe *p)
 	struct drv *d = p->drv;
 	struct worker *w = d->worker;
 	int64_t now = clock_now_ns();
+	w->turn_starts++;
 	p->state = PROBE_RUNNING;
 	p->deadline_ns = now + p->timeout_ns;
 	p->mem = mem_get(d);
@@ -265,35 +268,67 @@ static bool has_room(const struct drv *d)
 	return (!d->impl->max_inflight || d->running < d->impl->max_inflight) && (!d->blocking || threads_free_one(d->worker));
 }
 
+/* Thousands that are due at once must not keep the loop from the answers: they would be late by our fault, or lost
+ * in full socket buffers. */
+static bool turn_has_room(struct worker *w)
+{
+	if (w->turn != w->loop->turns)
+		w->turn_starts = 0;
+	w->turn = w->loop->turns;
+	return w->turn_starts < STARTS;
+}
+
 static void begin(struct probed_probe *p)
 {
 	struct drv *d = p->drv;
-	if (has_room(d) && TAILQ_EMPTY(&d->waiting)) {
+	bool room = has_room(d);
+	if (room && TAILQ_EMPTY(&d->waiting) && turn_has_room(d->worker)) {
 		run(p);
 		return;
 	}
+	int64_t now = d->worker->loop->now_ns;
 	p->state = PROBE_QUEUED;
 	TAILQ_INSERT_TAIL(&d->waiting, p, entry);
-	loop_timer_set(d->worker->loop, &p->timer, p->due_ns + p->timeout_ns);
+	loop_timer_set(d->worker->loop, &p->timer, (p->due_ns > now ? p->due_ns : now) + p->timeout_ns);
+	if (room)
+		loop_next_turn(d->worker->loop, &d->worker->more);
 }
 
 static void start_waiting(struct drv *d)
 {
 	struct probed_probe *p;
 	while ((p = TAILQ_FIRST(&d->waiting)) && has_room(d)) {
+		if (!turn_has_room(d->worker)) {
+			loop_next_turn(d->worker->loop, &d->worker->more);
+			return;
+		}
 		TAILQ_REMOVE(&d->waiting, p, entry);
 		run(p);
 	}
+}
+
+static void on_more(struct loop_later *later)
+{
+	struct worker *w = (struct worker *)((char *)later - offsetof(struct worker, more));
+	CHECK_MAGIC(w, WORKER_MAGIC);
+	for (uint32_t i = 0; i < w->n_drivers; i++)
+		start_waiting(&w->drivers[i]);
 }
 
 static void timed_out(struct probed_probe *p)
 {
 	char took[40], message[120];
 	struct drv *d = p->drv;
+	struct worker *w = d->worker;
 	if (d->blocking)
-		threads_collect(d->worker); /* it may have ended just now */
+		threads_collect(w); /* it may have ended just now */
 	if (p->state != PROBE_RUNNING)
 		return;
+	if (!p->looked && w->loop->now_ns - p->deadline_ns > STOOD_STILL_NS) {
+		p->looked = true;
+		loop_timer_set(w->loop, &p->timer, w->loop->now_ns + PATIENCE_NS);
+		return;
+	}
 	unit_format_duration(p->timeout_ns, took, sizeof took);
 	probe_lock(p);
 	int phase = p->phase;
@@ -306,7 +341,9 @@ static void too_late(struct probed_probe *p)
 {
 	char message[200];
 	const struct drv *d = p->drv;
-	if (d->blocking && !threads_free_one(d->worker))
+	if (has_room(d))
+		snprintf(message, sizeof message, "waited its whole timeout for its turn: the worker has too much to do");
+	else if (d->blocking && !threads_free_one(d->worker))
 		snprintf(message, sizeof message, "waited its whole timeout for one of the %u threads of blocking drivers", d->worker->threads.max);
 	else
 		snprintf(message, sizeof message, "waited its whole timeout for one of the %u places of driver %s", d->impl->max_inflight, d->table->name);
@@ -356,6 +393,7 @@ int probe_dispatch(struct worker *w, const struct wire_dispatch *d)
 	struct probed_probe *p = probe_get(w);
 	p->state = PROBE_WAITING;
 	p->cancelled = false;
+	p->looked = false;
 	p->prompt = (d->flags & DISPATCH_PROMPT) != 0;
 	p->phase = -1;
 	p->drv = inst->drv;
@@ -435,12 +473,14 @@ void probes_init(struct worker *w)
 	TAILQ_INIT(&w->quarantine);
 	TAILQ_INIT(&w->reap);
 	w->reaping.fn = on_reaping;
+	w->more.fn = on_more;
 	w->sha256 = EVP_MD_fetch(NULL, "SHA256", NULL);
 }
 
 void probes_free(struct worker *w)
 {
 	loop_later_cancel(w->loop, &w->reaping);
+	loop_later_cancel(w->loop, &w->more);
 	for (uint32_t i = 0; i < w->n_drivers; i++)
 		for (void *mem; (mem = w->drivers[i].spare_mem);) {
 			memcpy(&w->drivers[i].spare_mem, mem, sizeof(void *));

@@ -121,6 +121,7 @@ struct probed_probe {
 	uint8_t state;
 	bool cancelled; /* ended by us rather than by the driver */
 	bool prompt;    /* DISPATCH_PROMPT */
+	bool looked;    /* for an answer once more, after the deadline */
 	int8_t phase;   /* under way, -1: none */
 	struct drv *drv;
 	struct instance *inst;
@@ -173,7 +174,9 @@ struct worker {
 	SLIST_HEAD(, work) spare_work;
 	uint32_t *written; /* slots whose started bit goes once the results are written */
 	uint32_t n_written, cap_written;
-	struct loop_later reaping;
+	struct loop_later reaping, more;
+	uint64_t turn; /* of the loop, in which the last probe was started */
+	uint32_t turn_starts;
 	EVP_MD *sha256;
 
 	struct threads threads;
@@ -237,6 +240,9 @@ const struct probed_value *work_render(struct probed_probe *p, uint32_t option);
 /* worker_host.c */
 void worker_host_fill(struct worker *w);
 void worker_host_end(void);
+
+/* worker_part.c: 0, or -1: a bad frame, or no worker that checks */
+int worker_check_part(struct worker *w, struct cursor *c, bool sink);
 
 /* worker_threads.c */
 void threads_init(struct worker *w, uint32_t max);

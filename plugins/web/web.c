@@ -131,6 +131,7 @@ static void core_is_silent(struct request *r)
 
 static void hold(struct request *r, int paused)
 {
+	/* cppcheck-suppress arithOperationsOnVoidPointer ; it takes the sizeof in there for a sum */
 	if (!r->asked || r->paused == paused || !PROBED_HOST_HAS(r->web->core, pause))
 		return;
 	r->paused = paused;

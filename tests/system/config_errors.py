@@ -47,6 +47,12 @@ host = 127.0.0.1
 [sink lost]
 driver = josnl
 junk
+[sink folder]
+driver = jsonl
+path = /tmp/
+[service web]
+driver = web
+listen = 300.1.1.1:x
 """
 EXPECTED = {
     2: "[probed] log_level: expected one of debug",
@@ -67,6 +73,8 @@ EXPECTED = {
     39: "[target family] host: 127.0.0.1 is an IPv4 address, but family = 6",
     41: '[sink lost] driver: unknown sink "josnl" (did you mean "jsonl"?)',
     42: '[sink lost] "junk": expected key = value',
+    45: "[sink folder] path: expected the name of a file",
+    48: "[service web] ",
 }
 
 

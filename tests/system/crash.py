@@ -1,6 +1,7 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
 """A driver that crashes, hangs, leaks or misbehaves takes down one worker, and nothing else is lost."""
+import json
 import os
 import random
 import signal
@@ -8,7 +9,7 @@ import sys
 
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-from harness import Daemon, run, until
+from harness import Daemon, command, run, until
 
 HEALTHY = int(os.environ.get("TEST_HEALTHY", "1000"))
 LATE_S = 3.0  # seconds that a healthy probe may come late while its worker is started again
@@ -78,6 +79,43 @@ def a_driver_that_loops_for_ever():
 
 def a_driver_that_blocks_the_loop():
     crashes("sleep", "stood still", delay="60s")
+
+
+def the_plugin_list_tells_of_a_quarantine():
+    d = Daemon(start=False, crashes=True)
+    state = os.path.join(d.tmp, "quarantine")
+    d.settings["state_dir"] = d.tmp
+    d.configure(healthy(10) + guilty("exit", interval="100ms"))
+    d.start()
+
+    def listed():
+        done = command("--list-plugins", "--json", "-c", d.ini)
+        assert done.returncode == 0, done.stderr
+        return {p["name"]: p for p in json.loads(done.stdout)}
+
+    with d:
+        d.wait_ready()
+        assert listed()["http"]["state"] == "loaded"
+        d.wait_log("driver quarantined", driver="fxbad")
+        until(lambda: os.path.exists(state), "the state file")
+        fixture = [p for p in listed().values() if "fxbad" in p["drivers"]][0]
+        assert fixture["state"] == "quarantined" and "brought its worker down" in fixture["why"], fixture
+        assert listed()["http"]["state"] == "loaded"
+        text = command("--list-plugins", "-c", d.ini).stdout
+        line = [t for t in text.splitlines() if "fixture.so" in t][0]
+        assert " quarantined " in line and "driver fxbad is in quarantine after 3 strikes" in line, line
+        d.configure(healthy(10))
+        d.reload()
+        d.wait_log("quarantine lifted", driver="fxbad")
+        until(lambda: not os.path.exists(state), "the state file to go")
+        assert [p for p in listed().values() if "fxbad" in p["drivers"]][0]["state"] == "loaded"
+        d.configure(healthy(10) + guilty("exit", interval="100ms"))
+        d.reload()
+        d.wait_log("driver quarantined", count=2, driver="fxbad")
+        until(lambda: os.path.exists(state), "the state file once more")
+        d.process.send_signal(signal.SIGTERM)
+        d.process.wait(30)
+        assert not os.path.exists(state), "a clean end leaves no quarantine behind"
 
 
 def a_driver_that_completes_twice():
@@ -155,5 +193,5 @@ def recorder_and_service_come_back():
 
 if __name__ == "__main__":
     run(a_driver_that_segfaults, a_driver_that_aborts, a_driver_that_exits, a_driver_that_loops_for_ever,
-        a_driver_that_blocks_the_loop, a_driver_that_completes_twice, a_driver_that_never_completes,
+        a_driver_that_blocks_the_loop, the_plugin_list_tells_of_a_quarantine, a_driver_that_completes_twice, a_driver_that_never_completes,
         a_driver_that_leaks_descriptors, workers_killed_a_hundred_times, recorder_and_service_come_back)

@@ -60,11 +60,28 @@ static void a_long_message_is_cut_and_not_overrun(void **state)
 	errs_free(&e);
 }
 
+static void sorted_they_stand_file_by_file_and_line_by_line(void **state)
+{
+	(void)state;
+	struct errs e = { 0 };
+	errs_add(&e, (struct place){ "b", 9 }, NULL, NULL, "one");
+	errs_add(&e, (struct place){ "a", 5 }, NULL, NULL, "two");
+	errs_add(&e, (struct place){ "b", 3 }, NULL, NULL, "three");
+	errs_add(&e, (struct place){ "a", 5 }, NULL, NULL, "four");
+	errs_add(&e, (struct place){ "b", 10 }, NULL, NULL, "five");
+	errs_sort(&e);
+	static const char *const expected[] = { "b:3: three", "b:9: one", "b:10: five", "a:5: two", "a:5: four" };
+	for (size_t i = 0; i < 5; i++)
+		assert_string_equal(e.list[i].text, expected[i]);
+	errs_free(&e);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(an_error_names_its_place),
 		cmocka_unit_test(so_many_are_kept_and_all_are_counted),
+		cmocka_unit_test(sorted_they_stand_file_by_file_and_line_by_line),
 		cmocka_unit_test(a_long_message_is_cut_and_not_overrun),
 	};
 	return cmocka_run_group_tests_name("errs", tests, NULL, NULL);

@@ -194,9 +194,9 @@ static void fill(struct result *r)
 	fact(r, LOSS, NULL, PROBED_TYPE_FLOAT)->f = 0.1;
 	fact(r, TLS, NULL, PROBED_TYPE_BOOLEAN)->i = 1;
 	text_fact(r, ANSWER, NULL, PROBED_TYPE_STRING, "192.0.2.1");
-	text_fact(r, ANSWER, NULL, PROBED_TYPE_STRING, "q\"\\\n\x01\xff\xc3\xa9");
 	text_fact(r, HEADER, "server", PROBED_TYPE_STRING, "nginx");
 	text_fact(r, HOPS, NULL, PROBED_TYPE_TABLE, "{\"ttl\":1,\"ip\":\"192.0.2.9\"}");
+	text_fact(r, ANSWER, NULL, PROBED_TYPE_STRING, "q\"\\\n\x01\xff\xc3\xa9");
 	text_fact(r, HOPS, NULL, PROBED_TYPE_TABLE, "{\"ttl\":2,\"ip\":null}");
 	result_fail(r, "fast", "latency 412 ms, expected < 300 ms");
 }

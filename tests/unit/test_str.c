@@ -86,14 +86,6 @@ static void hashes_are_the_same_everywhere_and_spread(void **state)
 	assert_true(str_mix(1, 2) != str_mix(2, 1));
 }
 
-static void patterns_are_those_of_the_shell(void **state)
-{
-	(void)state;
-	assert_true(str_glob("*.so", "http.so"));
-	assert_true(str_glob("a?c", "abc"));
-	assert_false(str_glob("*.so", "http.la"));
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -101,7 +93,6 @@ int main(void)
 		cmocka_unit_test(json_strings_are_escaped_and_always_utf8),
 		cmocka_unit_test(utf8_is_that_of_rfc_3629),
 		cmocka_unit_test(hashes_are_the_same_everywhere_and_spread),
-		cmocka_unit_test(patterns_are_those_of_the_shell),
 	};
 	return cmocka_run_group_tests_name("str", tests, NULL, NULL);
 }

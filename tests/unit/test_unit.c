@@ -65,24 +65,6 @@ static void sizes_count_in_1000_and_1024(void **state)
 	}
 }
 
-static void rates_are_per_second(void **state)
-{
-	(void)state;
-	double v;
-	assert_int_equal(unit_parse_rate("20/s", &v), 0);
-	assert_true(v == 20);
-	assert_int_equal(unit_parse_rate("6/min", &v), 0);
-	assert_true(v == 0.1);
-	assert_int_equal(unit_parse_rate("6/m", &v), 0);
-	assert_true(v == 0.1);
-	assert_int_equal(unit_parse_rate("36/h", &v), 0);
-	assert_true(v == 0.01);
-	static const char *const bad[] = { "", "20", "/s", "20/", "20/x", "-1/s", "20/s ", "20 /s", "1e3/s" };
-	for (size_t i = 0; i < ARRAY_LEN(bad); i++)
-		if (!unit_parse_rate(bad[i], &v))
-			fail_msg("\"%s\" is taken", bad[i]);
-}
-
 static void numbers_are_plain(void **state)
 {
 	(void)state;
@@ -158,7 +140,6 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(durations_need_a_unit_and_may_be_sums),
 		cmocka_unit_test(sizes_count_in_1000_and_1024),
-		cmocka_unit_test(rates_are_per_second),
 		cmocka_unit_test(numbers_are_plain),
 		cmocka_unit_test(booleans_are_words),
 		cmocka_unit_test(durations_read_well),
