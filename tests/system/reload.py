@@ -39,7 +39,8 @@ def check_on_schedule(results, interval_ms, names):
     for name in names:
         due = sorted(by_target[name])
         for a, b in zip(due, due[1:]):
-            assert abs(b - a - interval_ms) < 3, "%s: %f ms apart" % (name, b - a)
+            # the wall time is read next to the monotonic one, not with it: a busy machine may come between
+            assert abs(b - a - interval_ms) < interval_ms / 4, "%s: %f ms apart" % (name, b - a)
 
 
 def a_bad_file_leaves_the_old_one_in_force():
