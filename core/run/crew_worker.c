@@ -54,17 +54,7 @@ static void end(struct worker *w)
 
 void worker_send_target(struct worker *w, const struct subject *s)
 {
-	const struct target *t = s->target;
-	struct wire_target m = { .id = s->id,
-		                 .name = t->name,
-		                 .driver = t->driver->name,
-		                 .family = t->family,
-		                 .timeout_ns = t->timeout_ns,
-		                 .interval_ns = t->interval_ns,
-		                 .n_options = t->n_options,
-		                 .options = t->options,
-		                 .n_expects = t->n_expects,
-		                 .expects = t->expects };
+	struct wire_target m = wire_target_of(s->target, s->id);
 	wire_put_target(begin(w, WIRE_TARGET_ADD), &m);
 	end(w);
 }
@@ -101,7 +91,8 @@ bool worker_dispatch(struct worker *w, struct flight *f)
 	flight_sent(f);
 	w->slots[f->slot] = (struct slot){ .flight = f, .seq = f->seq };
 	w->inflight++;
-	uint32_t prompt = w->crew->core->mode == CORE_ONCE ? DISPATCH_PROMPT : 0;
+	bool waited_for = w->crew->core->mode == CORE_ONCE || !pace_on_grid(&f->subject->pace);
+	uint32_t prompt = waited_for ? DISPATCH_PROMPT : 0;
 	struct wire_dispatch m = { .slot = f->slot,
 		                   .target = f->target_id,
 		                   .seq = f->seq,

@@ -191,17 +191,7 @@ static void send_all(struct verify *v)
 	channel_end(ch);
 	free(hello.plugins);
 	for (size_t i = 0; i < v->n_asked; i++) {
-		const struct target *t = v->asked[i];
-		struct wire_target m = { .id = (uint32_t)i,
-			                 .name = t->name,
-			                 .driver = t->driver->name,
-			                 .family = t->family,
-			                 .timeout_ns = t->timeout_ns,
-			                 .interval_ns = t->interval_ns,
-			                 .n_options = t->n_options,
-			                 .options = t->options,
-			                 .n_expects = t->n_expects,
-			                 .expects = t->expects };
+		struct wire_target m = wire_target_of(v->asked[i], (uint32_t)i);
 		wire_put_target(channel_begin(ch, WIRE_TARGET_ADD), &m);
 		channel_end(ch);
 		/* nothing runs in the child, so what was checked needs not stay */

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "base/mem.h"
+#include "config/model.h"
 
 static void put_kvs(struct buf *b, const struct kv *kvs, uint32_t n)
 {
@@ -67,6 +68,20 @@ void wire_hello_free(struct wire_hello *m)
 	free(m->plugins);
 	m->plugins = NULL;
 	m->n_plugins = 0;
+}
+
+struct wire_target wire_target_of(const struct target *t, uint32_t id)
+{
+	return (struct wire_target){ .id = id,
+		                     .name = t->name,
+		                     .driver = t->driver->name,
+		                     .family = t->family,
+		                     .timeout_ns = t->timeout_ns,
+		                     .interval_ns = t->interval_ns,
+		                     .n_options = t->n_options,
+		                     .options = t->options,
+		                     .n_expects = t->n_expects,
+		                     .expects = t->expects };
 }
 
 void wire_put_target(struct buf *b, const struct wire_target *m)

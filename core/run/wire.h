@@ -126,6 +126,9 @@ struct wire_sink_status {
 void wire_put_hello(struct buf *b, const struct wire_hello *m);
 int wire_get_hello(struct cursor *c, struct wire_hello *m);
 void wire_hello_free(struct wire_hello *m);
+/* As it stands in the model, and points into it. */
+struct target;
+struct wire_target wire_target_of(const struct target *t, uint32_t id);
 void wire_put_target(struct buf *b, const struct wire_target *m);
 int wire_get_target(struct cursor *c, struct wire_target *m);
 void wire_target_free(struct wire_target *m);

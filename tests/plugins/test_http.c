@@ -14,10 +14,10 @@
 #include <unistd.h>
 
 #include "fakehost/fakehost.h"
+#include "plugins/probes.h"
 #include "plugins/servers.h"
 
 #define SECOND INT64_C(1000000000)
-#define PAIRS(...) ((const char *[]){ __VA_ARGS__, NULL })
 #define NGINX "/usr/sbin/nginx"
 
 static struct fakehost *fh;
@@ -133,23 +133,7 @@ static const char *url_of(const char *scheme, const char *name, uint16_t port, c
 
 #define AT(path) url_of("http", "localhost", plain, path)
 
-static struct fakehost_probe *run(const char *const *pairs)
-{
-	struct fakehost_probe *p = fakehost_probe(fh, "http", pairs, 5 * SECOND);
-	if (!fakehost_run_until_done(p, 8))
-		fail_msg("the probe does not end");
-	return p;
-}
-
-#define RUN(...) run(PAIRS("url", __VA_ARGS__))
-
-static void expect_error(const struct fakehost_probe *p, uint32_t reason, const char *text)
-{
-	if (fakehost_outcome(p) != PROBED_ERROR || fakehost_reason(p) != reason || !strstr(fakehost_message(p), text)) {
-		fakehost_print(p);
-		fail_msg("expected an error of reason %u with \"%s\"", reason, text);
-	}
-}
+#define RUN(...) probe_run(fh, "http", PAIRS("url", __VA_ARGS__))
 
 static void expect_body(const struct fakehost_probe *p, int status, const char *body)
 {

@@ -14,10 +14,10 @@
 #include <unistd.h>
 
 #include "fakehost/fakehost.h"
+#include "plugins/probes.h"
 #include "plugins/servers.h"
 
 #define SECOND INT64_C(1000000000)
-#define PAIRS(...) ((const char *[]){ __VA_ARGS__, NULL })
 
 static struct fakehost *fh;
 
@@ -36,31 +36,7 @@ static int teardown(void **state)
 	return 0;
 }
 
-static struct fakehost_probe *run(const char *const *pairs)
-{
-	struct fakehost_probe *p = fakehost_probe(fh, "tcp", pairs, 5 * SECOND);
-	if (!fakehost_run_until_done(p, 8))
-		fail_msg("the probe does not end");
-	return p;
-}
-
-#define RUN(...) run(PAIRS(__VA_ARGS__))
-
-static void expect_error(const struct fakehost_probe *p, uint32_t reason, const char *text)
-{
-	if (fakehost_outcome(p) != PROBED_ERROR || fakehost_reason(p) != reason || !strstr(fakehost_message(p), text)) {
-		fakehost_print(p);
-		fail_msg("expected an error of reason %u with \"%s\"", reason, text);
-	}
-}
-
-static void expect_ok(const struct fakehost_probe *p)
-{
-	if (fakehost_outcome(p) != PROBED_OK) {
-		fakehost_print(p);
-		fail_msg("expected ok");
-	}
-}
+#define RUN(...) probe_run(fh, "tcp", PAIRS(__VA_ARGS__))
 
 /* --- servers ------------------------------------------------------------------------------------- */
 

@@ -14,11 +14,11 @@
 
 #include "fakehost/fakehost.h"
 #include "fakehost/internal.h"
+#include "plugins/probes.h"
 #include "plugins/servers.h"
 
 #define MS INT64_C(1000000)
 #define SECOND (1000 * MS)
-#define PAIRS(...) ((const char *[]){ __VA_ARGS__, NULL })
 
 enum { PLAIN, GOOD, EXPIRED, SELF, WRONG, PORTS };
 
@@ -85,31 +85,7 @@ static const char *url(const char *scheme, const char *host, uint16_t port, cons
 #define ECHO(path) url("ws", "127.0.0.1", ports[PLAIN], path)
 #define SECURE(which) url("wss", "localhost", ports[which], "/")
 
-static struct fakehost_probe *run(const char *const *pairs)
-{
-	struct fakehost_probe *p = fakehost_probe(fh, "ws", pairs, 5 * SECOND);
-	if (!fakehost_run_until_done(p, 10))
-		fail_msg("the probe does not end");
-	return p;
-}
-
-#define RUN(...) run(PAIRS(__VA_ARGS__))
-
-static void expect_error(const struct fakehost_probe *p, uint32_t reason, const char *text)
-{
-	if (fakehost_outcome(p) != PROBED_ERROR || fakehost_reason(p) != reason || !strstr(fakehost_message(p), text)) {
-		fakehost_print(p);
-		fail_msg("expected an error of reason %u with \"%s\"", reason, text);
-	}
-}
-
-static void expect_ok(const struct fakehost_probe *p)
-{
-	if (fakehost_outcome(p) != PROBED_OK || *fakehost_message(p)) {
-		fakehost_print(p);
-		fail_msg("expected ok");
-	}
-}
+#define RUN(...) probe_run(fh, "ws", PAIRS(__VA_ARGS__))
 
 /* --- against a real server ---------------------------------------------------------------------- */
 
