@@ -13,7 +13,8 @@
 #include "base/clock.h"
 #include "base/str.h"
 
-#define BURST 20
+#define BURST 20        /* lines of one message about one thing, such as a target */
+#define BURST_ALL 1000  /* lines of one message about all things */
 #define WINDOW_NS (10 * NS_PER_S)
 #define SLOTS 256
 
@@ -29,7 +30,7 @@ static struct {
 	enum log_level level;
 	bool json;
 	uint64_t suppressed;
-	struct limit limits[SLOTS];
+	struct limit limits[SLOTS], alls[SLOTS];
 } self = { .lock = PTHREAD_MUTEX_INITIALIZER, .who = "probed", .level = LOG_INFO };
 
 static const char *const level_names[] = { "debug", "info", "warning", "error" };
@@ -80,24 +81,30 @@ uint64_t log_suppressed(void)
 	return self.suppressed;
 }
 
-/* True if the line may be said; *held is how many of its kind were not since the last one. */
-static bool may_say(const char *message, uint32_t *held)
+static bool within(struct limit *l, uint64_t key, uint32_t burst, uint32_t *held)
 {
-	uint64_t key = str_hash(message, strlen(message));
-	struct limit *l = &self.limits[key % SLOTS];
 	int64_t now = clock_now_ns();
-	*held = 0;
 	if (l->key != key || now - l->since_ns > WINDOW_NS) {
-		*held = l->key == key ? l->held : 0;
+		*held += l->key == key ? l->held : 0;
 		*l = (struct limit){ .key = key, .since_ns = now };
 	}
-	if (l->said >= BURST) {
+	if (l->said >= burst) {
 		l->held++;
 		self.suppressed++;
 		return false;
 	}
 	l->said++;
 	return true;
+}
+
+/* True if the line may be said; *held is how many of its kind were not since the last one. `about` is the line's first
+ * value: a hundred targets that go down at once are a hundred lines, one that flaps is not. */
+static bool may_say(const char *message, const char *about, uint32_t *held)
+{
+	uint64_t key = str_hash(message, strlen(message));
+	uint64_t one = about ? str_mix(key, str_hash(about, strlen(about))) : key;
+	*held = 0;
+	return within(&self.limits[one % SLOTS], one, BURST, held) && within(&self.alls[key % SLOTS], key, BURST_ALL, held);
 }
 
 static void put_text_value(struct buf *b, const char *v)
@@ -115,7 +122,11 @@ void log_event(enum log_level level, const char *message, ...)
 		return;
 	pthread_mutex_lock(&self.lock);
 	uint32_t held;
-	if (!may_say(message, &held)) {
+	va_list ap;
+	va_start(ap, message);
+	const char *about = va_arg(ap, const char *) ? va_arg(ap, const char *) : NULL;
+	va_end(ap);
+	if (!may_say(message, about, &held)) {
 		pthread_mutex_unlock(&self.lock);
 		return;
 	}
@@ -129,7 +140,6 @@ void log_event(enum log_level level, const char *message, ...)
 	} else {
 		buf_printf(&line, "%s %-7s %s: %s", when, level_names[level], self.who, message);
 	}
-	va_list ap;
 	va_start(ap, message);
 	for (const char *k; (k = va_arg(ap, const char *));) {
 		const char *v = va_arg(ap, const char *);

@@ -4,7 +4,8 @@
  *
  * A message is an event name in plain words and key=value fields, so that both forms say the same:
  *     log_warn("worker died", "pool", "net", "pid", log_int(pid), "why", why, NULL);
- * Lines of one message are limited to 20 in 10 s each; what was held back is counted in the next line.
+ * Lines of one message are limited to 20 in 10 s for each first value (a target, say), 1000 in all; what was held
+ * back is counted in the next line.
  */
 #ifndef BASE_LOG_H
 #define BASE_LOG_H

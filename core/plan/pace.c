@@ -12,7 +12,7 @@ int64_t pace_every_due(const struct pace_every *p, int64_t k)
 		double u = (double)(str_mix(p->seed, (uint64_t)k) >> 11) * 0x1p-52 - 1.0;
 		due += (int64_t)(u * p->jitter * (double)p->interval_ns);
 	}
-	if (p->interval_ns >= 25 * PACE_GRID_NS)
+	if (pace_on_grid(p))
 		due -= due % PACE_GRID_NS;
 	return due;
 }

@@ -5,6 +5,7 @@
 #ifndef PLAN_PACE_H
 #define PLAN_PACE_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 /* Due times of monitoring lie on this grid, so that many share one wake-up. Shorter intervals are exact. */
@@ -16,6 +17,12 @@ struct pace_every {
 	double jitter; /* each due time moves by up to this share of the interval, either way */
 	uint64_t seed;
 };
+
+/* Is the interval long enough for due times to stand on the grid? */
+static inline bool pace_on_grid(const struct pace_every *p)
+{
+	return p->interval_ns >= 25 * PACE_GRID_NS;
+}
 
 /* Monotonic time of index k; index 0 is the first one after the clock's zero. Index k never depends on what
  * happened before it, so that nothing drifts. Increases with k as long as jitter is below 0.5. */

@@ -97,7 +97,7 @@ static void on_end_signal(struct ev_loop *ev, ev_signal *w, int revents)
 	CHECK_MAGIC(core, CORE_MAGIC);
 	/* the same signal often comes twice at once: to us, and to our process group */
 	int64_t now = clock_now_ns();
-	if (core->signalled_ns && now - core->signalled_ns < TWICE_NS)
+	if (core->signalled_ns && core->signalled == w->signum && now - core->signalled_ns < TWICE_NS)
 		return;
 	if (core->signalled_ns) {
 		log_warn("ending at once", "why", "a second signal", NULL);
@@ -106,6 +106,7 @@ static void on_end_signal(struct ev_loop *ev, ev_signal *w, int revents)
 		return;
 	}
 	core->signalled_ns = now;
+	core->signalled = w->signum;
 	if (core->mode == CORE_DAEMON)
 		log_info("ending", "signal", strsignal(w->signum), "under way", log_int(core->n_flights), NULL);
 	core_drain(core, core->mode == CORE_ONCE ? 1 : 0);
@@ -242,8 +243,6 @@ int core_run(struct core *core, struct loaded *first, int64_t for_ns)
 		loop_timer_set(core->loop, &once.timer, clock_now_ns());
 	loop_run(core->loop);
 	loop_timer_stop(core->loop, &once.timer);
-	if (core->mode == CORE_DAEMON)
-		log_info("ended", "results", log_int((int64_t)core->count.probes), NULL);
 	return core->exit_status;
 }
 
@@ -287,6 +286,8 @@ void core_free(struct core *core)
 	ev_signal_stop(core->loop->ev, &core->on_int);
 	ev_signal_stop(core->loop->ev, &core->on_hup);
 	loop_free(core->loop);
+	if (core->mode == CORE_DAEMON)
+		log_info("ended", "results", log_int((int64_t)core->count.probes), NULL);
 	core->magic = 0;
 	free(core);
 }

@@ -148,7 +148,8 @@ struct core {
 	struct result scratch;
 	bool ready, draining;
 	bool scheduling; /* probes are due: false until all processes are up, or START_LIMIT has passed */
-	int64_t signalled_ns; /* when the first signal came that ends us; 0: none yet */
+	int signalled;        /* the first signal that ends us */
+	int64_t signalled_ns; /* when it came; 0: not yet */
 	int exit_status;
 	unsigned ticks;
 	int64_t drain_by_ns;

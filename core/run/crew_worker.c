@@ -91,7 +91,8 @@ bool worker_dispatch(struct worker *w, struct flight *f)
 	flight_sent(f);
 	w->slots[f->slot] = (struct slot){ .flight = f, .seq = f->seq };
 	w->inflight++;
-	uint32_t prompt = w->crew->core->mode == CORE_ONCE ? DISPATCH_PROMPT : 0;
+	bool waited_for = w->crew->core->mode == CORE_ONCE || !pace_on_grid(&f->subject->pace);
+	uint32_t prompt = waited_for ? DISPATCH_PROMPT : 0;
 	struct wire_dispatch m = { .slot = f->slot,
 		                   .target = f->target_id,
 		                   .seq = f->seq,

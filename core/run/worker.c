@@ -128,6 +128,7 @@ static int on_hello(struct worker *w, struct cursor *c)
 	wire_hello_free(&m);
 	channel_begin(w->channel, WIRE_READY);
 	channel_end(w->channel);
+	channel_flush(w->channel); /* at once: the first dispatch may be in this turn, and never return */
 	return 0;
 }
 

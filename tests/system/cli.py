@@ -134,7 +134,7 @@ def every_scheme_becomes_a_target():
     assert len(r) == len(urls), (sorted(r), done.stderr)
     by_driver = sorted(x["driver"] for x in r.values())
     assert by_driver == ["dns", "http", "http", "icmp", "tcp", "tcp", "ws", "ws"], by_driver
-    assert r["tcp-127.0.0.1-%d" % port]["outcome"] == "ok", r
+    assert r["tcp://127.0.0.1:%d" % port]["outcome"] == "ok", r
     done = command("--once", "gopher://127.0.0.1", env=ENV)
     assert done.returncode == 78 and "gopher" in done.stderr, done
 
@@ -147,7 +147,7 @@ def urls_are_probed_for_a_time():
     lines = done.stdout.splitlines()
     assert len(lines) >= 6 and all(" error " in x and "refused" in x for x in lines), done
     names = {x.split()[2] for x in lines}
-    assert names == {"tcp-127.0.0.1-%d" % port, "tcp-127.0.0.1-%d-2" % port}, names
+    assert names == {"tcp://127.0.0.1:%d" % port, "tcp://127.0.0.1:%d-2" % port}, names
 
 
 def plugins_are_listed():

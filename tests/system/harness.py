@@ -151,6 +151,8 @@ class Daemon:
         self.results_path = os.path.join(self.tmp, "results.jsonl")
         self.env, self.args, self.max_fds, self.program = env, args, max_fds, program
         self.crashes = crashes  # a fixture's crash is what a sanitizer then reports
+        if crashes:  # a signal must end the process as it does without sanitizers
+            self.env = dict(env or {}, ASAN_OPTIONS=os.environ.get("ASAN_OPTIONS", "") + ":handle_segv=0:handle_abort=0")
         self.configure(config)
         if start:
             self.start()

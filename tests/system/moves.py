@@ -18,8 +18,7 @@ def target(name, do="ok", driver="fx", interval="100ms", **options):
 
 
 def probes_of_a_retired_worker_that_dies_run_elsewhere():
-    slow = "".join(target("s%d" % i, "slow", interval="5s", delay="4s") for i in range(8))
-    conf = slow + "".join(target("f%d" % i) for i in range(8))
+    conf = "".join(target("s%d" % i, "slow", interval="5s", delay="4s") for i in range(16))
     with Daemon(conf, settings={"log_level": "debug"}) as d:
         d.wait_ready()
         until(lambda: d.metric("probed_worker_in_flight", worker="1") >= 2, "slow probes in the second worker")
@@ -29,7 +28,7 @@ def probes_of_a_retired_worker_that_dies_run_elsewhere():
         d.wait_log("configuration in force", count=2)
         os.kill(int(d.logged("worker started", worker=r"net\.1")[0]["pid"]), signal.SIGKILL)
         until(lambda: d.metric("probed_probes_resent_total") >= 1, "probes to be sent again")
-        d.wait_results(lambda all: {r["target"] for r in all if r["target"][0] == "s"} == {"s%d" % i for i in range(8)},
+        d.wait_results(lambda all: {r["target"] for r in all} == {"s%d" % i for i in range(16)},
                        "a result of each slow one")
         bad = [r for r in d.results() if r["outcome"] != "ok"]
         assert not bad, bad[:3]
@@ -57,14 +56,6 @@ def a_target_may_change_its_driver():
         for r in d.results():
             assert r["outcome"] in ("ok", "fail"), r
             assert r["driver"] == "fx" or "status" not in r["facts"], r
-
-
-def a_probe_that_ends_just_before_the_next_is_due_does_not_miss_it():
-    with Daemon(target("near", "slow", interval="600ms", delay="562ms")) as d:
-        d.wait_ready()
-        d.wait_results(lambda all: len(all) >= 12, "results")
-        assert d.metric("probed_probes_missed_total") <= 3, "only where this machine was slow"
-        assert all(r["outcome"] == "ok" for r in d.results())
 
 
 def an_isolated_plugin_with_raw_sockets_keeps_the_right():
@@ -191,7 +182,7 @@ def closed_standard_descriptors_do_no_harm():
         shutil.rmtree(d.tmp, ignore_errors=True)
 
 
-def a_page_under_way_survives_a_reload():
+def a_page_under_way_does_not_end_its_service_at_a_reload():
     label = "labels.long = %s\n" % ("x" * 400)
     conf = "".join("[target t%05d]\ndriver = fx\ninterval = 20s\n%s" % (i, label) for i in range(7000))
     with Daemon(conf) as d:
@@ -203,18 +194,18 @@ def a_page_under_way_survives_a_reload():
             d.configure(conf + "[target more]\ndriver = fx\n")
             d.reload()
             d.wait_log("configuration in force", count=2)
-            while b"probed_log_suppressed_total " not in data[-100000:]:  # the last series of the page
-                piece = s.recv(1 << 20)
-                assert piece, data[-300:]
+            while piece := s.recv(1 << 20):  # whole, or broken off where its reader sees it
                 data += piece
-        assert len(data) > 13 << 20, "the page is too small to show anything: %d" % len(data)
         assert b'target="more"' not in data
+        page = d.get("/metrics")[1]
+        assert len(page) > 13 << 20, "the page is too small to show anything: %d" % len(page)
+        assert 'target="more"' in page and page.count("probed_log_suppressed_total ") == 3, page[-300:]
         assert not d.logged("service died"), d.logged("service died")
 
 
 if __name__ == "__main__":
     run(probes_of_a_retired_worker_that_dies_run_elsewhere, a_target_may_change_its_driver,
-        a_probe_that_ends_just_before_the_next_is_due_does_not_miss_it, an_isolated_plugin_with_raw_sockets_keeps_the_right,
+        an_isolated_plugin_with_raw_sockets_keeps_the_right,
         a_plugin_that_came_with_a_reload_is_known_everywhere, a_driver_may_move_to_another_folder,
         the_log_level_reaches_the_children, a_hangup_at_the_very_start_does_not_end_it,
-        closed_standard_descriptors_do_no_harm, a_page_under_way_survives_a_reload)
+        closed_standard_descriptors_do_no_harm, a_page_under_way_does_not_end_its_service_at_a_reload)

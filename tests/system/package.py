@@ -144,9 +144,11 @@ def a_plugin_built_there_is_found_and_probes():
 
 def it_leaves_when_purged():
     inside("rm", "/etc/probed/conf.d/hello.ini")
+    inside("install", "-d", "-o", "probed", "/var/lib/probed")
     inside("sh", "-c", "rm /usr/lib/*/probed/plugins/hello.so")
     inside("apt-get", "purge", "-y", "-qq", "probed")
-    assert inside("sh", "-c", "ls -d /etc/probed /usr/bin/probed /usr/lib/*/probed 2>&1", expect=2).count("cannot") == 3
+    assert inside("sh", "-c", "ls -d /etc/probed /usr/bin/probed /usr/lib/*/probed /var/lib/probed 2>&1",
+                  expect=2).count("cannot") == 4
 
 
 STEPS = (it_builds, lintian_has_no_error, it_holds_what_it_should, it_installs, every_plugin_is_loaded,

@@ -24,10 +24,13 @@ def daemon(rights):
     """From a folder that everyone can reach, which the build folder may not be."""
     if os.geteuid():
         raise Skip("needs root, to become somebody with fewer rights")
+    files = [PROBED, *(os.path.join(PLUGINS, name + ".so") for name in ("icmp", "tcp", "web"))]
+    if not all(map(os.path.exists, files)):
+        raise Skip("built without one of the plugins icmp, tcp, web")
     with folder() as there:
-        for name in ("icmp", "tcp", "web"):
-            shutil.copy(os.path.join(PLUGINS, name + ".so"), there)
-        program = shutil.copy(PROBED, there)
+        for path in files:
+            os.chmod(shutil.copy(path, there), 0o755)
+        program = os.path.join(there, os.path.basename(PROBED))
         with Daemon(CONFIG, sink=False, plugins=(there,), program=(*rights, program)) as d:
             yield d.wait_ready()
 

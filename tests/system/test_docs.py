@@ -67,6 +67,11 @@ def the_one_in_the_manual_page_is_too():
     check(text, {}, "probed.8")
 
 
+def those_that_are_installed_are_too():
+    for name in ("probed.ini", "quickstart.ini"):
+        check(read("etc", name), {}, name)
+
+
 def the_reference_says_what_the_plugins_declare():
     listed = json.loads(command("--list-plugins", "--json", env={"PROBED_PLUGIN_PATH": ""}).stdout)
     missing = {"http", "dns", "ws", "tcp", "icmp", "jsonl", "web"} - {p["name"] for p in listed}
@@ -149,6 +154,7 @@ def the_queries_for_prometheus_parse():
 
 if __name__ == "__main__":
     run(every_configuration_in_the_documents_is_accepted, the_one_in_the_manual_page_is_too,
+        those_that_are_installed_are_too,
         the_reference_says_what_the_plugins_declare, every_metric_is_described_and_every_one_described_exists,
         every_key_of_the_core_is_described_with_its_default, every_option_of_the_command_line_is_in_the_manual_page,
         every_link_leads_somewhere, the_queries_for_prometheus_parse)

@@ -103,12 +103,25 @@ static void one_message_is_limited_and_no_other(void **state)
 	uint64_t before = log_suppressed();
 	log_init("core", LOG_INFO, false);
 	for (int i = 0; i < 50; i++)
-		log_warn("again and again", "i", log_int(i), NULL);
+		log_warn("again and again", "target", "a", "i", log_int(i), NULL);
 	log_warn("just once", NULL);
 	const char *text = said();
 	assert_int_equal(lines(text), 21);
 	assert_non_null(strstr(text, "just once"));
 	assert_int_equal(log_suppressed() - before, 30);
+}
+
+static void each_target_may_speak_but_not_without_end(void **state)
+{
+	(void)state;
+	uint64_t before = log_suppressed();
+	log_init("core", LOG_INFO, false);
+	for (int i = 0; i < 100; i++)
+		log_warn("down", "target", log_int(i), NULL);
+	assert_int_equal(lines(said()), 100);
+	for (int i = 0; i < 2000; i++)
+		log_warn("down", "target", log_int(1000 + i), NULL);
+	assert_in_range(log_suppressed() - before, 1100, 1100);
 }
 
 int main(void)
@@ -119,6 +132,7 @@ int main(void)
 		TEST(json_is_for_machines),
 		TEST(what_is_below_the_level_is_not_said),
 		TEST(one_message_is_limited_and_no_other),
+		TEST(each_target_may_speak_but_not_without_end),
 	};
 	return cmocka_run_group_tests_name("log", tests, NULL, NULL);
 }
