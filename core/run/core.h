@@ -13,6 +13,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <sys/types.h>
 
 #include <uthash.h>
 
@@ -210,6 +211,7 @@ void recorder_link_record(struct recorder_link *r, const struct flight *f, const
 void recorder_link_drain(struct recorder_link *r, void (*done)(struct core *core));
 bool recorder_link_ready(const struct recorder_link *r);
 uint64_t recorder_link_restarts(const struct recorder_link *r);
+pid_t recorder_link_pid(const struct recorder_link *r); /* 0: not running */
 void recorder_link_each(const struct recorder_link *r, void (*fn)(void *ctx, const struct wire_sink_status *s), void *ctx);
 
 /* --- service_link.c --------------------------------------------------------------------------- */
@@ -224,7 +226,9 @@ bool services_ready(const struct core *core);
 void services_finish_pages(struct core *core);
 /* A result for those that subscribed to the stream "results". */
 void services_result(struct core *core, const struct flight *f, const struct result *r);
-void services_each(const struct core *core, void (*fn)(void *ctx, const char *name, uint64_t restarts, bool up), void *ctx);
+/* pid 0: not running. */
+void services_each(const struct core *core, void (*fn)(void *ctx, const char *name, pid_t pid, uint64_t restarts, bool up),
+                   void *ctx);
 
 /* --- self.c ----------------------------------------------------------------------------------- */
 struct metrics_source;

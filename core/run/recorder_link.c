@@ -403,6 +403,11 @@ bool recorder_link_ready(const struct recorder_link *r)
 	return !r->sinks || r->ready;
 }
 
+pid_t recorder_link_pid(const struct recorder_link *r)
+{
+	return r->child ? child_pid(r->child) : 0;
+}
+
 uint64_t recorder_link_restarts(const struct recorder_link *r)
 {
 	return r->restarts;

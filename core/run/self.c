@@ -82,11 +82,34 @@ static bool driver(void *ctx, size_t i, struct metrics_driver *out)
 
 /* --- ourselves -------------------------------------------------------------------------------- */
 
+/* Resident bytes of a process; 0: it is gone. */
+static double resident_bytes(pid_t pid)
+{
+	char path[64];
+	long size, resident = 0;
+	snprintf(path, sizeof path, "/proc/%d/statm", (int)pid);
+	CLEANUP_FCLOSE FILE *f = fopen(path, "re");
+	if (!f || fscanf(f, "%ld %ld", &size, &resident) != 2)
+		return 0;
+	/* cppcheck-suppress resourceLeak ; CLEANUP_FCLOSE closes it */
+	return (double)resident * (double)sysconf(_SC_PAGESIZE);
+}
+
+static void self_memory(struct metrics_page *p, const char *process, pid_t pid)
+{
+	metrics_self(p, "probed_resident_memory_bytes", METRICS_GAUGE, "bytes", "Resident memory of each process.",
+	             resident_bytes(pid), "process", process, NULL);
+}
+
 static void self_worker(void *ctx, const struct crew_view *v)
 {
 	struct metrics_page *p = ctx;
 	char seat[16];
 	snprintf(seat, sizeof seat, "%u", v->seat);
+	if (v->pid) {
+		CLEANUP_FREE char *process = xasprintf("worker %s.%u", v->pool, v->seat);
+		self_memory(p, process, v->pid);
+	}
 #define WORKER(name, type, unit, help, value) \
 	metrics_self(p, name, type, unit, help, (double)(value), "pool", v->pool, "worker", seat, NULL)
 	WORKER("probed_worker_up", METRICS_GAUGE, NULL, "Whether the worker process runs and has loaded its plugins.", v->ready);
@@ -129,23 +152,16 @@ static void self_sink(void *ctx, const struct wire_sink_status *s)
 #undef SINK
 }
 
-static void self_service(void *ctx, const char *name, uint64_t restarts, bool up)
+static void self_service(void *ctx, const char *name, pid_t pid, uint64_t restarts, bool up)
 {
 	struct metrics_page *p = ctx;
+	if (pid) {
+		CLEANUP_FREE char *process = xasprintf("service %s", name);
+		self_memory(p, process, pid);
+	}
 	metrics_self(p, "probed_service_up", METRICS_GAUGE, NULL, "Whether the service runs.", up, "service", name, NULL);
 	metrics_self(p, "probed_service_restarts_total", METRICS_COUNTER, NULL, "Times the service was started again.",
 	             (double)restarts, "service", name, NULL);
-}
-
-/* Resident bytes of this process. */
-static double resident_bytes(void)
-{
-	long size, resident = 0;
-	CLEANUP_FCLOSE FILE *f = fopen("/proc/self/statm", "re");
-	if (!f || fscanf(f, "%ld %ld", &size, &resident) != 2)
-		return 0;
-	/* cppcheck-suppress resourceLeak ; CLEANUP_FCLOSE closes it */
-	return (double)resident * (double)sysconf(_SC_PAGESIZE);
 }
 
 static void self(void *ctx, struct metrics_page *p)
@@ -159,7 +175,9 @@ static void self(void *ctx, struct metrics_page *p)
 #define GAUGE(name, unit, help, value) metrics_self(p, name, METRICS_GAUGE, unit, help, (double)(value), NULL)
 #define COUNTER(name, help, value) metrics_self(p, name, METRICS_COUNTER, NULL, help, (double)(value), NULL)
 	GAUGE("probed_uptime_seconds", "seconds", "Time since the daemon started.", (double)(clock_now_ns() - core->started_ns) / 1e9);
-	GAUGE("probed_resident_memory_bytes", "bytes", "Resident memory of the core process.", resident_bytes());
+	self_memory(p, "core", getpid());
+	if (recorder_link_pid(core->recorder))
+		self_memory(p, "recorder", recorder_link_pid(core->recorder));
 	GAUGE("probed_targets", NULL, "Targets in force.", core->n_subjects);
 	GAUGE("probed_in_flight", NULL, "Probes dispatched and not yet answered.", core->n_flights);
 	GAUGE("probed_ready", NULL, "Whether all processes are up.", core->ready);

@@ -466,8 +466,10 @@ bool services_ready(const struct core *core)
 	return true;
 }
 
-void services_each(const struct core *core, void (*fn)(void *ctx, const char *name, uint64_t restarts, bool up), void *ctx)
+void services_each(const struct core *core, void (*fn)(void *ctx, const char *name, pid_t pid, uint64_t restarts, bool up),
+                   void *ctx)
 {
 	for (size_t i = 0; i < core->n_services; i++)
-		fn(ctx, core->services[i]->part.name, core->services[i]->restarts, core->services[i]->ready);
+		fn(ctx, core->services[i]->part.name, core->services[i]->child ? child_pid(core->services[i]->child) : 0,
+		   core->services[i]->restarts, core->services[i]->ready);
 }
