@@ -180,7 +180,9 @@ static void put_target(struct buf *out, const struct target *t)
 	put_duration(out, "interval", t->interval_ns);
 	put_duration(out, "timeout", t->timeout_ns);
 	if (t->jitter > 0) {
-		snprintf(text, sizeof text, "%.9f", t->jitter);
+		size_t n = (size_t)snprintf(text, sizeof text, "%.9f", t->jitter);
+		while (n && text[n - 1] == '0')
+			text[--n] = '\0';
 		print_entry(out, "jitter", text);
 	}
 	if (t->family)
