@@ -26,6 +26,8 @@ BUILD = os.environ.get("top_builddir", os.path.join(SRC, "build"))
 PROBED = os.path.join(BUILD, "probed")
 PLUGINS = os.path.join(BUILD, ".libs")
 FIXTURES = os.path.join(BUILD, "tests/fixtures/.libs")
+with open(os.path.join(BUILD, "config.h")) as _config:
+    SANITIZED = "#define WITH_SANITIZERS 1" in _config.read()  # memory is then the sanitizers'
 PATIENCE = float(os.environ.get("TEST_PATIENCE", "60"))
 
 
