@@ -36,11 +36,13 @@ def check_on_schedule(results, interval_ms, names):
     by_target = {}
     for r in results:
         by_target.setdefault(r["target"], []).append(due_ms(r))
+    off = []
     for name in names:
         due = sorted(by_target[name])
-        for a, b in zip(due, due[1:]):
-            # the wall time is read next to the monotonic one, not with it: a busy machine may come between
-            assert abs(b - a - interval_ms) < interval_ms / 4, "%s: %f ms apart" % (name, b - a)
+        off += [(abs(b - a - interval_ms), name) for a, b in zip(due, due[1:])]
+    # the wall time is read next to the monotonic one, not with it: a busy machine may come between now and then
+    assert max(off)[0] < interval_ms / 4, max(off)
+    assert sum(ms < 3 for ms, _ in off) > 0.98 * len(off), sorted(off)[-10:]
 
 
 def a_bad_file_leaves_the_old_one_in_force():
