@@ -190,6 +190,7 @@ struct core {
 	int64_t watchdog_ns; /* systemd wants a sign of life so often; 0: it does not */
 };
 #define CORE_MAGIC 0x636f7265u
+#define EXIT_INTERRUPTED 130 /* as shells have it: 128 + SIGINT */
 
 /* --- schedule.c ------------------------------------------------------------------------------- */
 struct subject *subject_new(struct core *core, const struct target *target);

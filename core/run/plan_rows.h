@@ -11,15 +11,14 @@
 struct plan_run;
 
 struct row_vars {
-	struct kv *list;
+	struct kv *list; /* the strings are the run's and its data's, good until row_advance() */
 	uint32_t n;
-	char *names; /* that belong to it */
 };
 
-/* The next row, where `row` and the plan has data; false: there is none any more, and the run's data has ended. */
-bool row_vars_fill(struct row_vars *v, struct plan_run *run, bool row);
-/* The row alone. */
-bool row_vars_row(struct row_vars *v, struct plan_run *run);
+/* The run's next row is read: run->row_ready, or else run->data_ended. */
+void row_advance(struct plan_run *run);
+/* The columns of the row that is ready, if `row`, and what the setup captured, if `captured`. */
+void row_vars_fill(struct row_vars *v, const struct plan_run *run, bool row, bool captured);
 void row_vars_free(struct row_vars *v);
 
 #endif

@@ -16,6 +16,7 @@
 #include "plan/select.h"
 #include "plan/window.h"
 #include "run/crew.h"
+#include "run/plan_rows.h"
 
 #define LOOK_AGAIN_NS (60 * NS_PER_S) /* wall time may be set meanwhile */
 #define SPREAD_MAX 256 /* with more targets each stays in its home */
@@ -406,6 +407,7 @@ static int open_data(struct plan_run *run, char *error, size_t size)
 	if (!p->data.path)
 		return 0;
 	run->data = data_open(p->data.path, p->data.order, p->data.repeat, p->seed, error, size);
+	row_advance(run);
 	return run->data ? 0 : -1;
 }
 

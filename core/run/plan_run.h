@@ -8,11 +8,11 @@
 #ifndef RUN_PLAN_RUN_H
 #define RUN_PLAN_RUN_H
 
+#include "data/data.h"
 #include "measure/tally.h"
 #include "run/core.h"
 
 struct cursor;
-struct data;
 struct metrics_page;
 struct selector;
 
@@ -79,7 +79,8 @@ struct plan_run {
 	const struct pace *pace;
 	struct pace_cursor cursor;
 	struct data *data;
-	bool data_ended;
+	struct data_row row; /* the next one */
+	bool row_ready, data_ended;
 	struct run_var *vars; /* what setup captured */
 	uint32_t n_vars;
 	int64_t t0_ns;    /* monotonic: offset 0 of the tally */

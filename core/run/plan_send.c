@@ -144,11 +144,12 @@ bool plan_send_flow(struct flight *f, struct worker *w)
 	struct row_vars vars;
 	if (!worker_take_slot(w, f, c->n_seqs))
 		return false;
-	row_vars_fill(&vars, run, f->choice < run->plan->n_choices);
+	bool own = f->choice < run->plan->n_choices;
+	row_vars_fill(&vars, run, own, true);
 	struct wire_start m = { .slot = f->slot,
 		                .flow = c->flow,
 		                .plan = run->id,
-		                .flags = f->choice >= run->plan->n_choices ? START_VARS : 0,
+		                .flags = own ? 0 : START_VARS,
 		                .seq = f->seq,
 		                .user = f->user,
 		                .due_ns = f->due_ns,
@@ -157,6 +158,8 @@ bool plan_send_flow(struct flight *f, struct worker *w)
 	wire_put_start(worker_begin(w, WIRE_FLOW_START), &m);
 	worker_end(w);
 	row_vars_free(&vars);
+	if (own)
+		row_advance(run);
 	return true;
 }
 

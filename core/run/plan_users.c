@@ -45,7 +45,7 @@ static bool lend(struct plan_run *run, struct seat *seat, uint32_t first, uint32
 		flights[i]->user = first + i;
 		flights[i]->timeout_ns = run->choices[0].longest_ns;
 	}
-	row_vars_fill(&vars, run, false);
+	row_vars_fill(&vars, run, false, true);
 	struct wire_users m = { .lease = id,
 		                .plan = run->id,
 		                .seed = run->plan->seed,
@@ -185,9 +185,11 @@ int plan_rows_asked(struct seat *seat, struct cursor *c, struct core *core)
 	struct row_vars v;
 	if (c->bad)
 		return -1;
-	for (; run && seat && given < n && given < ROWS_MAX && row_vars_row(&v, run); given++) {
+	for (; run && seat && given < n && given < ROWS_MAX && run->row_ready; given++) {
+		row_vars_fill(&v, run, true, false);
 		wire_put_kvs(&rows, v.list, v.n);
 		row_vars_free(&v);
+		row_advance(run);
 	}
 	struct buf *b = seat ? crew_frame(seat, WIRE_ROWS) : NULL;
 	if (!b)
