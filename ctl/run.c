@@ -95,7 +95,7 @@ static void on_plan_ended(void *ctx, struct plan_run *run)
 	       (double)hist_quantile(h, 0.5) / 1e6, (double)hist_quantile(h, 0.99) / 1e6);
 	free(h);
 	for (uint32_t i = 0; i < run->plan->n_requires; i++) {
-		bool met = requirement_verdict(run->plan->requires[i], t, text, sizeof text) == REQUIRE_MET;
+		bool met = requirement_verdict(run->plan->requires[i], t, text, sizeof text) == REQUIREMENT_MET;
 		printf("%s: %s: %s\n", run->name, met ? "met" : "not met", text);
 		seen->not_met |= !met;
 	}

@@ -31,7 +31,7 @@ void plan_result(struct flight *f, const struct subject *s, const struct result 
 	if (f->kind != FLIGHT_PLAN) {
 		tally_sent(run->tally, measure, 1, r->due_ns - run->t0_ns);
 		if (run->choices[f->choice].limited)
-			gates_learn(run->core->gates, s->target, s->target->driver, r);
+			gates_learn(run->core->gates, s->target, NULL, s->target->driver, r);
 	}
 	tally_add(run->tally, measure, r, r->end_ns - run->t0_ns);
 }

@@ -206,7 +206,7 @@ int plan_gate_asked(struct seat *seat, struct cursor *c, struct core *core)
 {
 	uint32_t plan = cursor_u32(c), target = cursor_u32(c);
 	const char *key = cursor_str(c);
-	uint32_t n = cursor_u32(c), given = 0;
+	uint32_t n = cursor_u32(c), given = 0, why = GATE_WHY_RESOURCES;
 	int64_t at_ns[TOKENS_MAX] = { core->loop->now_ns };
 	const struct subject *s = target < core->n_ids ? core->subjects[target] : NULL;
 	const struct plan_run *run, *mine = NULL;
@@ -215,9 +215,11 @@ int plan_gate_asked(struct seat *seat, struct cursor *c, struct core *core)
 	DL_FOREACH(core->runs, run)
 		if (run->id == plan)
 			mine = run;
-	bool paused = gates_paused(core->gates);
-	if (s && mine && !paused)
-		given = gates_lease(core->gates, s->target, key, mine->plan, n < TOKENS_MAX ? n : TOKENS_MAX, core->loop->now_ns, at_ns);
+	if (gates_paused(core->gates))
+		at_ns[0] += NS_PER_S;
+	else if (s && mine)
+		given = gates_lease(core->gates, s->target, key, mine->plan, n < TOKENS_MAX ? n : TOKENS_MAX, core->loop->now_ns,
+		                    at_ns, &why);
 	struct buf *b = seat ? crew_frame(seat, WIRE_GATE_GRANT) : NULL;
 	if (!b)
 		return 0;
@@ -228,8 +230,8 @@ int plan_gate_asked(struct seat *seat, struct cursor *c, struct core *core)
 	for (uint32_t i = 0; i < given; i++)
 		buf_i64(b, at_ns[i]);
 	if (!given) {
-		buf_u32(b, paused ? GATE_WHY_RESOURCES : GATE_WHY_LIMIT);
-		buf_i64(b, paused ? core->loop->now_ns + NS_PER_S : at_ns[0]);
+		buf_u32(b, why);
+		buf_i64(b, at_ns[0]);
 	}
 	crew_frame_end(seat);
 	return 0;
