@@ -52,8 +52,8 @@ void breaker_respec(struct breaker *b, const struct breaker_spec *spec);
 bool breaker_may(const struct breaker *b, const struct breaker_spec *spec, int64_t now_ns);
 /* It passes (after breaker_may()). Returns whether it is a trial. */
 bool breaker_enter(struct breaker *b, const struct breaker_spec *spec, int64_t now_ns);
-/* It ended. `start_ns`: what began before the present state says nothing about it. */
-void breaker_leave(struct breaker *b, const struct breaker_spec *spec, bool trial, enum fault how, int64_t start_ns,
+/* It ended. `enter_ns`: when it passed; what did so before the present state says nothing about it. */
+void breaker_leave(struct breaker *b, const struct breaker_spec *spec, bool trial, enum fault how, int64_t enter_ns,
                    int64_t now_ns);
 
 const char *breaker_state_name(enum breaker_state s); /* "half-open" */

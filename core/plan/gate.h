@@ -43,6 +43,8 @@ char *gate_limit_format(const struct gcra_limit *l, char *out, size_t size);
 int64_t gcra_wait(int64_t stamp, const struct gcra_limit *l, int64_t now_ns);
 /* 0: a slot was taken; else ns to wait, and nothing was taken. */
 int64_t gcra_take(int64_t *stamp, const struct gcra_limit *l, int64_t now_ns);
+/* The same for one that has waited since then: its slot counts from when it came free, however late we look. */
+int64_t gcra_take_waited(int64_t *stamp, const struct gcra_limit *l, int64_t since_ns, int64_t now_ns);
 /* Takes a slot whether it is free or not; what follows waits for it. */
 void gcra_spend(int64_t *stamp, const struct gcra_limit *l, int64_t now_ns);
 /* Takes up to n slots that come free within max_wait_ns, and gives their times in order. Returns how many. */
