@@ -62,18 +62,17 @@ static const struct driver_table *find_driver(struct builder *b, const struct se
 static void gather(struct builder *b, const struct section *s, const struct driver_table *driver, struct kvs *all)
 {
 	const struct kvs *own = &b->driver_defaults[driver->index];
+	size_t none = 0;
 	for (size_t i = 0; i < b->defaults.n; i++)
-		kvs_override(all, 0, NULL, &b->defaults.list[i]);
+		kvs_override(all, &none, NULL, &b->defaults.list[i]);
 	for (size_t i = 0; i < own->n; i++)
-		kvs_override(all, 0, NULL, &own->list[i]);
+		kvs_override(all, &none, NULL, &own->list[i]);
+	struct kvs written = { 0 };
+	kvs_of_section(b, s, &written);
 	size_t wider = all->n;
-	for (size_t i = 0; i < s->n; i++) {
-		const struct entry *e = &s->entries[i];
-		struct kv kv = { .key = arena_str(b->model->arena, e->key),
-				 .value = arena_str(b->model->arena, e->value),
-				 .at = place_keep(b, e->at) };
-		kvs_override(all, wider, &driver->options, &kv);
-	}
+	for (size_t i = 0; i < written.n; i++)
+		kvs_override(all, &wider, &driver->options, &written.list[i]);
+	free(written.list);
 }
 
 static void read_target(struct builder *b, const struct section *s)
@@ -97,7 +96,9 @@ static void read_target(struct builder *b, const struct section *s)
 
 void targets_read(struct builder *b)
 {
+	size_t before = b->errs->errors;
 	for (size_t i = 0; i < b->config->n; i++)
 		if (!strcmp(b->config->list[i]->kind, "target"))
 			read_target(b, b->config->list[i]);
+	b->targets_lost = b->errs->errors != before;
 }
