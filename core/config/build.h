@@ -121,6 +121,9 @@ const struct gcra_limit *limit_read(struct builder *b, const char *title, const 
 /* demand.c: limits below what the plan asks for are errors. */
 void demand_check(struct builder *b, const struct plan *p, const char *title, struct place pace_at);
 
+/* names.c: templates of what the plan runs have names that it knows. */
+void names_check(struct builder *b, const struct plan *p, const char *title, const char *const *columns, size_t n_columns);
+
 /* plans.c */
 void plans_read(struct builder *b);
 void plans_free(struct model *m);

@@ -304,6 +304,8 @@ static void read_plan(struct builder *b, const struct section *s)
 	read_start(&r);
 	if (r.pace && r.p.n_choices)
 		demand_check(b, &r.p, s->title, kvs_find(&r.all, "pace")->at);
+	if (r.p.n_choices)
+		names_check(b, &r.p, s->title, NULL, 0);
 	if (b->errs->errors == before && !s->hurt)
 		keep_plan(&r);
 	else
