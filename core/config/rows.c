@@ -12,8 +12,8 @@
 #include "base/buf.h"
 #include "base/mem.h"
 #include "base/str.h"
-#include "config/csv.h"
 #include "config/url.h"
+#include "data/csv.h"
 
 #define ROWS_FILE_MAX (256u << 20)
 #define ROWS_BAD_MAX 50 /* rows with errors, then the rest is not looked at */
