@@ -124,8 +124,9 @@ static void read_header(struct scanner *s, char *text)
 		*name++ = '\0';
 	name = skip_blanks(name);
 	cut_blanks(name);
-	bool good =
-	    name_valid(kind) && (!*name || (!strcmp(kind, "target") ? target_name_valid(name) : name_valid(name)));
+	bool good = name_valid(kind) && (!*name || (!strcmp(kind, "target") ? target_name_valid(name)
+						    : !strcmp(kind, "host") ? host_pattern_valid(name)
+									    : name_valid(name)));
 	if (!good) {
 		errs_add(s->errs, s->at, NULL, NULL,
 			 "[%.80s%s%.80s]: expected [kind name], where a name is made of letters, "

@@ -74,12 +74,13 @@ static bool fill_row(struct rows *r, const char *title, struct place at)
 		}
 		kvs_add(&r->now, kv.key, kv.value, kv.at);
 	}
+	size_t earlier = r->now.n;
 	for (size_t i = 0; i < r->n; i++) {
 		const struct column *c = &r->columns[i];
 		if (!c->fills || !c->value || !*c->value)
 			continue;
 		struct kv kv = { .key = c->fills, .value = arena_str(arena, c->value), .at = at };
-		kvs_override(&r->now, r->all->n, &r->driver->options, &kv);
+		kvs_override(&r->now, &earlier, &r->driver->options, &kv);
 	}
 	return true;
 }

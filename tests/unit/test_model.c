@@ -248,9 +248,9 @@ static void every_error_has_its_place(void **state)
 						   "https://example.org/, or driver = NAME beside it\n" },
 		{ "[target t]\nurl = port://u@h:1\n", "a.ini:2: [target t] url: a URL of port:// takes no user\n" },
 		{ "[target]\ndriver = web\n", "a.ini:1: [target] a target needs a name: [target NAME]\n" },
-		{ "[plan x]\n",
-		  "a.ini:1: [plan x] unknown kind of section: expected one of probed, defaults, target, sink, "
-		  "service, plugin\n" },
+		{ "[plans x]\n",
+		  "a.ini:1: [plans x] unknown kind of section (did you mean \"plan\"?): expected one of probed, defaults, "
+		  "target, step, flow, plan, host, driver, resources, sink, service, plugin\n" },
 		{ "[traget x]\n",
 		  "a.ini:1: [traget x] unknown kind of section (did you mean \"target\"?): expected one of probed, "
 		  "defaults, target, sink, service, plugin\n" },
