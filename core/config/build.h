@@ -10,6 +10,7 @@
 
 #include "config/model.h"
 #include "config/section.h"
+#include "data/data.h"
 
 /* arena.c: memory that lives and dies with the model. */
 struct model_arena;
@@ -123,6 +124,9 @@ void demand_check(struct builder *b, const struct plan *p, const char *title, st
 
 /* names.c: templates of what the plan runs have names that it knows. */
 void names_check(struct builder *b, const struct plan *p, const char *title, const char *const *columns, size_t n_columns);
+
+/* plan_data.c: opens it for its columns, and writes into kv what is in force; NULL, with an error. */
+struct data *plan_data(struct builder *b, const char *title, struct kv *kv, struct plan *p);
 
 /* plans.c */
 void plans_read(struct builder *b);

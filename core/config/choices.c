@@ -102,7 +102,8 @@ bool choice_of_steps(struct builder *b, const char *title, const struct kv *kv, 
 {
 	struct model *m = b->model;
 	size_t n = count_words(text), k = 0;
-	CLEANUP_FREE char *words = xstrdup(text), *rest = NULL;
+	CLEANUP_FREE char *words = xstrdup(text);
+	char *rest = NULL;
 	const struct target **steps = arena_alloc(m->arena, n * sizeof *steps);
 	if (!n) {
 		errs_add(b->errs, kv->at, title, kv->key, "expected the names of steps, such as login orders");
@@ -372,7 +373,7 @@ static bool without_word(struct choosing *c, char *text)
 	CLEANUP_FREE char *first = xstrndup(text, strcspn(text, BLANKS));
 	for (size_t i = 0; i < ARRAY_LEN(kinds); i++)
 		words[i] = kinds[i].word;
-	const char *near = str_nearest(first, words, ARRAY_LEN(words));
+	const char *near = is_known(c, first) ? NULL : str_nearest(first, words, ARRAY_LEN(words));
 	c->kind = &kinds[0];
 	if (n == 1 && is_pattern(first) && !model_probed(c->b->model, first))
 		return refuse(c, "%s may stand for several targets: say how to choose, such as pick or round before it", first);

@@ -73,7 +73,7 @@ static void add_probe(struct demand *d, const struct target *t, double share)
 	const char *name = t->step ? t->step->of : t->name;
 	d->total += share;
 	if (t->limit && strlen(name) < HOST_MAX)
-		put_share(d, "target", name, name, t->at, t->limit, share);
+		put_share(d, "target", name, name, model_target(d->b->model, name)->at, t->limit, share);
 	for (uint32_t i = 0; i < l->n_drivers; i++)
 		if (l->drivers[i].limit && !strcmp(l->drivers[i].match, t->driver->name))
 			put_share(d, "driver", t->driver->name, t->driver->name, l->drivers[i].at, l->drivers[i].limit, share);

@@ -24,17 +24,26 @@ static void add_var(struct scope *s, const char *name)
 	s->vars[s->n++] = name;
 }
 
+static bool compiles(const char *text, const struct template_names *names, char *error, size_t size)
+{
+	struct template *compiled = template_compile_names(text, names, error, size);
+	template_free(compiled);
+	return compiled;
+}
+
 static void check_option(struct scope *s, const struct target *t, const struct kv *kv)
 {
-	char error[400];
+	char error[400], other[400];
 	s->names.vars = s->vars;
 	s->names.n_vars = s->n;
-	struct template *compiled = template_compile_names(kv->value, &s->names, error, sizeof error);
-	template_free(compiled);
-	if (compiled)
+	if (compiles(kv->value, &s->names, error, sizeof error))
 		return;
+	struct template_names wider = s->names;
+	wider.any_var = true;
+	bool captured = !compiles(kv->value, &wider, other, sizeof other);
 	CLEANUP_FREE char *title = xasprintf("%s %s", t->step ? "step" : "target", t->name);
-	errs_add(s->b->errs, kv->at, title, kv->key, "in %s: %s", s->plan, error);
+	errs_add(s->b->errs, kv->at, title, kv->key, "in %s: %s%s", s->plan, error,
+		 captured ? "" : ": an earlier step, or the setup, has to capture it");
 }
 
 static void check_target(struct scope *s, const struct target *t)

@@ -33,6 +33,7 @@ enum {
 	PLAN_SLACK,
 	PLAN_TIMEOUT,
 	PLAN_SEED,
+	PLAN_DATA,
 	PLAN_REQUIRE,
 	PLAN_RECORD,
 	PLAN_KEYS
@@ -57,6 +58,7 @@ static struct option_decl decls[PLAN_KEYS] = {
 	[PLAN_SLACK] = { .name = "slack", .type = PROBED_TYPE_DURATION, .min = 0, .max = NS_PER_S },
 	[PLAN_TIMEOUT] = { .name = "timeout", .type = PROBED_TYPE_DURATION, .min = NS_PER_MS, .max = LONGEST },
 	[PLAN_SEED] = { .name = "seed", .type = PROBED_TYPE_INTEGER, .min = 0, .max = INT64_MAX },
+	[PLAN_DATA] = { .name = "data", .type = PROBED_TYPE_STRING },
 	[PLAN_REQUIRE] = { .name = "require", .type = PROBED_TYPE_LIST },
 	[PLAN_RECORD] = { .name = "record", .type = PROBED_TYPE_BOOLEAN },
 };
@@ -142,7 +144,7 @@ static void read_pace(struct reading *r)
 /* Does it end by itself? */
 static bool is_finite(const struct plan *p)
 {
-	return pace_length_ns(p->pace) != INT64_MAX || p->select == SELECT_SEQUENCE;
+	return pace_length_ns(p->pace) != INT64_MAX || p->select == SELECT_SEQUENCE || (p->data.path && !p->data.repeat);
 }
 
 static void read_start(struct reading *r)
@@ -177,6 +179,18 @@ static void read_choices(struct reading *r)
 		choices_read(r->b, r->title, run, &r->p, r->think_min_ns, r->think_max_ns);
 	r->p.setup = read_steps(r, "setup");
 	r->p.teardown = read_steps(r, "teardown");
+}
+
+/* Templates of what is run have names that are known: variables and columns of the data. */
+static void read_data(struct reading *r)
+{
+	struct kv *kv = (struct kv *)(uintptr_t)kvs_find(&r->all, "data");
+	struct data *data = kv ? plan_data(r->b, r->title, kv, &r->p) : NULL;
+	size_t n = 0;
+	const char *const *columns = data ? data_columns(data, &n) : NULL;
+	if (r->p.n_choices && (data || !kv))
+		names_check(r->b, &r->p, r->title, columns, n);
+	data_close(data);
 }
 
 /* --- what must hold ---------------------------------------------------------------------------- */
@@ -300,12 +314,11 @@ static void read_plan(struct builder *b, const struct section *s)
 			take_value(&r, &r.all.list[i], index);
 	read_choices(&r);
 	read_pace(&r);
+	read_data(&r);
 	read_requires(&r);
 	read_start(&r);
 	if (r.pace && r.p.n_choices)
 		demand_check(b, &r.p, s->title, kvs_find(&r.all, "pace")->at);
-	if (r.p.n_choices)
-		names_check(b, &r.p, s->title, NULL, 0);
 	if (b->errs->errors == before && !s->hurt)
 		keep_plan(&r);
 	else

@@ -253,7 +253,7 @@ static void every_error_has_its_place(void **state)
 		  "target, step, flow, plan, host, driver, resources, sink, service, plugin\n" },
 		{ "[traget x]\n",
 		  "a.ini:1: [traget x] unknown kind of section (did you mean \"target\"?): expected one of probed, "
-		  "defaults, target, sink, service, plugin\n" },
+		  "defaults, target, step, flow, plan, host, driver, resources, sink, service, plugin\n" },
 		{ "[probed x]\n", "a.ini:1: [probed x] [probed] takes no name\n" },
 		{ "[probed]\nworkers = many\n",
 		  "a.ini:2: [probed] workers: expected \"auto\" (one for each core of the machine), or "
