@@ -48,8 +48,10 @@ struct gate_pass {
 	 * owed), else why it never will (nothing is owed). May free the pass, and may enter others. */
 	void (*go)(struct gate_pass *pass, uint32_t why);
 	int64_t asked_ns;
-	int64_t patience_ns; /* waits no longer than until then */
-	uint64_t ticket;
+	int64_t until_ns;  /* waits no longer: due time and timeout */
+	int64_t queued_ns; /* in the queue where it stands */
+	int64_t passed_ns;
+	uint64_t ticket; /* order of asking */
 	struct gate_key *keys[GATE_KEYS_MAX];
 	struct gate_key *waits; /* the key in whose queue it stands; NULL: it does not wait */
 	struct gate_pass *prev, *next;
@@ -75,13 +77,15 @@ void gates_cancel(struct gates *g, struct gate_pass *pass);
 /* It ended: its places are free, backoff and breaker learn. r NULL: it never ran. Harmless on one that did not pass. */
 void gates_leave(struct gates *g, struct gate_pass *pass, const struct driver_table *driver, const struct result *r);
 
-/* Tokens for workers (steps, hops, retries, closed loops): takes up to n slots for `target`, or, where key is not NULL, for
- * the host of that name, and gives their times (monotonic) in order. Returns how many; 0: ask again at *out_ns (which it
- * sets also then). Where nothing limits, n times now. */
+/* Tokens for workers (steps, hops, retries, closed loops): takes up to n slots for `target`, or, where key is not NULL, with
+ * the host of that name in place of its own, and gives their times (monotonic) in order. Returns how many; 0: refused, *why
+ * says what for, and out_ns[0] when to ask again. Where nothing limits, n times now. Places are not counted: what leases
+ * bounds itself. */
 uint32_t gates_lease(struct gates *g, const struct target *target, const char *key, const struct plan *plan, uint32_t n,
-                     int64_t now_ns, int64_t *out_ns);
-/* One that was leased ended: its host's backoff and breaker learn. */
-void gates_learn(struct gates *g, const struct target *target, const struct driver_table *driver, const struct result *r);
+                     int64_t now_ns, int64_t *out_ns, uint32_t *why);
+/* One that was leased ended: its host's backoff and breaker learn. `key` as above. */
+void gates_learn(struct gates *g, const struct target *target, const char *key, const struct driver_table *driver,
+                 const struct result *r);
 
 enum gate_kind { GATE_TARGET, GATE_PLAN, GATE_HOST, GATE_DRIVER, GATE_GLOBAL, GATE_KINDS };
 const char *gate_kind_name(enum gate_kind k); /* "host" */

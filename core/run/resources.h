@@ -17,14 +17,18 @@ struct loop;
 struct metrics_page;
 struct resources;
 
-/* What only the core knows of. Both may be NULL. */
+/* What only the core knows of. Either may be NULL. */
 struct resources_source {
 	void *ctx;
 	/* Calls fn for each child that runs. */
 	void (*children)(void *ctx, void (*fn)(void *arg, pid_t pid), void *arg);
-	/* Bytes that wait to be read by workers, of the fullest one. */
-	uint64_t (*queue_bytes)(void *ctx);
+	/* Bytes that wait to be read by the worker that is furthest behind, and the share of open files of the child that is
+	 * nearest to its limit; NAN: not known. */
+	void (*load)(void *ctx, double *queue_bytes, double *descriptors);
 };
+/* That of a core: workers, recorder and services. */
+struct core;
+struct resources_source resources_source_of(struct core *core);
 
 struct resources *resources_new(struct loop *loop, struct gates *gates, const struct resources_source *source);
 void resources_free(struct resources *r);

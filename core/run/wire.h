@@ -180,7 +180,10 @@ struct wire_choice {
 enum {
 	DISPATCH_AGAIN = 1,  /* sent a second time after a worker's death */
 	DISPATCH_PROMPT = 2, /* somebody waits for the result: it is not held for others to leave with it */
+	DISPATCH_SOON = 4,   /* held for a millisecond at most */
 };
+/* The upper bits: how many microseconds it may start late, so that it shares a wake-up with others. */
+#define DISPATCH_SLACK_SHIFT 8
 
 /* u32 slot, u32 target, u64 seq, i64 due, i64 timeout, u32 flags */
 struct wire_dispatch {
