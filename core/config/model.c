@@ -220,6 +220,8 @@ struct model *model_build_well(const struct config *c, struct registry *registry
 	sort_steps(&b);
 	flows_read(&b);
 	plans_read(&b);
+	if (!errs->errors)
+		unused_warn(&b);
 	read_parts(&b);
 	for (uint32_t i = 0; i < registry->n_drivers; i++)
 		free(b.driver_defaults[i].list);
