@@ -10,6 +10,7 @@
 #include "base/str.h"
 #include "config.h"
 #include "ctl.h"
+#include "generate/generate.h"
 #include "run/role.h"
 
 static const struct command {
@@ -20,6 +21,7 @@ static const struct command {
 	{ "run", run_main, "run the plans of a configuration to their end, and say whether what they require holds" },
 	{ "probe", probe_main, "probe URLs of any kind now, without a file" },
 	{ "scan", scan_main, "show which ports of a host are open" },
+	{ "generate", generate_main, "write a configuration from URLs, a sitemap, a HAR, an OpenAPI document, a curl command ..." },
 };
 
 static void help(FILE *to)
