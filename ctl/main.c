@@ -19,6 +19,7 @@ static const struct command {
 	const char *summary;
 } commands[] = {
 	{ "run", run_main, "run the plans of a configuration to their end, and say whether what they require holds" },
+	{ "report", report_main, "show runs that were kept, merge them, compare them" },
 	{ "probe", probe_main, "probe URLs of any kind now, without a file" },
 	{ "scan", scan_main, "show which ports of a host are open" },
 	{ "generate", generate_main, "write a configuration from URLs, a sitemap, a HAR, an OpenAPI document, a curl command ..." },

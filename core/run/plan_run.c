@@ -13,6 +13,7 @@
 #include "base/mem.h"
 #include "config/model.h"
 #include "data/data.h"
+#include "measure/require.h"
 #include "plan/select.h"
 #include "plan/window.h"
 #include "run/crew.h"
@@ -268,6 +269,7 @@ static void finish(struct plan_run *run)
 		return;
 	if (run->state == RUN_SETUP) {
 		if (run->failed) {
+			snprintf(run->why, sizeof run->why, "plan %.60s: its setup failed: nothing was run", run->name);
 			log_error("plan not run", "plan", run->name, "why", "its setup failed", NULL);
 			tally_event(run->tally, clock_now_ns() - run->t0_ns, "setup failed: nothing was run");
 			run->stopping = true;
@@ -344,11 +346,10 @@ static void on_second(struct wheel_timer *t)
 	int32_t broken = tally_tick(run->tally, offset_ns, run->inflight, asked, run->paused_ns);
 	loop_timer_set(run->core->loop, t, run->t0_ns + (offset_ns / NS_PER_S + 1) * NS_PER_S);
 	if (broken >= 0 && !run->stopping) {
-		char why[200];
 		run->failed = true;
-		snprintf(why, sizeof why, "aborted: requirement %d does not hold", broken + 1);
-		log_error("plan aborted", "plan", run->name, "why", why, NULL);
-		plan_stop(run, true, why);
+		snprintf(run->why, sizeof run->why, "aborted: \"%.90s\" does not hold", requirement_text(run->plan->requires[broken]));
+		log_error("plan aborted", "plan", run->name, "why", run->why, NULL);
+		plan_stop(run, true, run->why);
 	}
 }
 

@@ -66,7 +66,8 @@ struct plan_run {
 	enum run_state state;
 	bool stopping;    /* no further windows: it was told to end */
 	bool interrupted; /* before its schedule was through */
-	bool failed;      /* setup failed, or it was aborted by a requirement */
+	bool failed;      /* setup failed, or it was aborted by a requirement: */
+	char why[120];
 	struct run_choice *choices;
 	uint32_t n_choices; /* with setup and teardown */
 	uint32_t *measure_of; /* by subject id; UINT32_MAX: none */
