@@ -78,8 +78,8 @@ static void describe(struct progress *p, struct last *l, const struct plan_run *
 	int64_t now_ns = clock_now_ns();
 	rates(l, t, now_ns);
 	buf_printf(b, "%s  ", run->name);
-	if (run->state != RUN_PACES) {
-		buf_printf(b, "%s  ", run_state_name(run->state));
+	if (run->state != PLAN_PACES) {
+		buf_printf(b, "%s  ", plan_state_name(run->state));
 	} else {
 		put_bar(b, share_done(run, now_ns));
 		if (t->open_loop)
@@ -116,7 +116,7 @@ static void draw(struct progress *p)
 		erase(p);
 	DL_FOREACH(p->core->runs, run)
 	{
-		if (run->state == RUN_OVER || i == PLANS_MAX)
+		if (run->state == PLAN_OVER || i == PLANS_MAX)
 			continue;
 		buf_clear(&b);
 		describe(p, &p->last[i++], run, &b);
