@@ -36,7 +36,6 @@ struct builder {
 	struct model *model;
 	size_t cap_targets, cap_steps, cap_files, cap_plans;
 	bool targets_lost; /* some were refused: a name that is not known may be one of theirs */
-	uint8_t *steps_used; /* by index; for a warning */
 	struct checked *checked;
 	struct kvs defaults;               /* [defaults], what is good of it */
 	struct kvs *driver_defaults;       /* [defaults DRIVER], by the driver's index */
@@ -131,6 +130,8 @@ struct data *plan_data(struct builder *b, const char *title, struct kv *kv, stru
 /* plans.c */
 void plans_read(struct builder *b);
 void plans_free(struct model *m);
+/* Warns of steps and flows that nothing runs. */
+void unused_warn(struct builder *b);
 
 /* rows.c: all rows of a target set. `all` are the section's effective keys. */
 void rows_read(struct builder *b, const struct section *s, const struct driver_table *driver, const struct kvs *all);

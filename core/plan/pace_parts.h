@@ -4,6 +4,7 @@
 #define PLAN_PACE_PARTS_H
 
 #include "plan/pace.h"
+#include "plan/words.h"
 
 /*
  * All that decides when a probe is due is an integer. A rate is in millionths of a probe an hour, so that what people
@@ -17,7 +18,7 @@ typedef unsigned __int128 pace_area;
 #define PACE_PER_H UINT64_C(1000000)
 /* Products of these fit into 128 bits. */
 #define PACE_RATE_LIMIT (UINT64_C(1000000) * PACE_PER_S)
-#define PACE_TIME_LIMIT (INT64_C(3650) * 86400 * 1000000000)
+#define PACE_TIME_LIMIT WORDS_TIME_MAX
 #define PACE_SEGMENTS_LIMIT 100
 
 /* The rate goes from one value to another in a straight line. */

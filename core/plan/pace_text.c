@@ -8,10 +8,9 @@
 #include "base/buf.h"
 #include "base/clock.h"
 #include "base/mem.h"
-#include "base/str.h"
 #include "base/unit.h"
-#include "judge/lex.h"
 #include "plan/pace_parts.h"
+#include "plan/words.h"
 
 #define GAP_MIN_NS NS_PER_US
 
@@ -19,82 +18,30 @@ static const char *const words[] = { "every", "human", "rate", "ramp", "burst", 
 				     "think", "poisson", "uniform", "lognormal", "median", "p99" };
 
 struct parser {
-	struct lexer l;
+	struct words w;
 	struct pace *p;
-	const char *at; /* the word at hand; "" at the end */
-	char word[64];
 	bool distributed; /* "uniform" or "poisson" was said */
 };
-
-static void advance(struct parser *s)
-{
-	lex_blank(&s->l);
-	s->at = s->l.p;
-	while (*s->l.p && !strchr(" \t\r\n", *s->l.p))
-		s->l.p++;
-	word_text((struct word){ s->at, (size_t)(s->l.p - s->at) }, s->word);
-}
-
-static bool is(const struct parser *s, const char *word)
-{
-	return !strcmp(s->word, word);
-}
-
-static bool take(struct parser *s, const char *word)
-{
-	if (!is(s, word))
-		return false;
-	advance(s);
-	return true;
-}
-
-/* "column 7: expected WHAT, found "30"". */
-static int expected(struct parser *s, const char *what)
-{
-	const char *near = str_nearest(s->word, words, ARRAY_LEN(words));
-	if (!*s->word)
-		return lex_fail(&s->l, s->at, "expected %s", what);
-	if (near && strcmp(near, s->word) != 0 && strstr(what, near))
-		return lex_fail(&s->l, s->at, "expected %s, found \"%s\" (did you mean \"%s\"?)", what, s->word, near);
-	return lex_fail(&s->l, s->at, "expected %s, found \"%s\"", what, s->word);
-}
 
 static int keyword(struct parser *s, const char *word)
 {
 	char what[32];
 	snprintf(what, sizeof what, "\"%s\"", word);
-	return take(s, word) ? 0 : expected(s, what);
+	return words_take(&s->w, word) ? 0 : words_expected(&s->w, what);
 }
 
-static int in_range(struct parser *s, const char *at, const char *text, int64_t least, int64_t *out)
+static int duration(struct parser *s, int64_t least_ns, int64_t *out)
 {
-	if (unit_parse_duration(text, out))
-		return lex_fail(&s->l, at, "expected a duration such as 30s, found \"%s\"%s", text,
-				*text && strspn(text, "0123456789.") == strlen(text) ? " (which unit? us ms s m h d)" : "");
-	if (*out < least)
-		return lex_fail(&s->l, at, least == GAP_MIN_NS ? "expected at least 1us, found \"%s\"" : "expected a duration that is not negative, found \"%s\"", text);
-	if (*out > PACE_TIME_LIMIT)
-		return lex_fail(&s->l, at, "expected at most 3650d, found \"%s\"", text);
-	return 0;
-}
-
-static int duration(struct parser *s, int64_t least, int64_t *out)
-{
-	if (!*s->word)
-		return expected(s, "a duration such as 30s");
-	if (in_range(s, s->at, s->word, least, out))
-		return -1;
-	advance(s);
-	return 0;
+	return words_duration(&s->w, least_ns, out);
 }
 
 static int count(struct parser *s, const char *what, int64_t *out)
 {
-	if (unit_parse_integer(s->word, out))
-		return expected(s, what);
+	if (unit_parse_integer(s->w.word, out))
+		return words_expected(&s->w, what);
 	if (*out < 1 || *out > 1000000)
-		return lex_fail(&s->l, s->at, "expected 1 to 1000000, found \"%s\"", s->word);
-	advance(s);
+		return lex_fail(&s->w.l, s->w.at, "expected 1 to 1000000, found \"%s\"", s->w.word);
+	words_next(&s->w);
 	return 0;
 }
 
@@ -150,28 +97,19 @@ int pace_parse_rate(const char *text, double *per_s)
 static int rate_at(struct parser *s, const char *at, const char *text, uint64_t *out)
 {
 	const char *wrong = parse_rate(text, out);
-	return wrong ? lex_fail(&s->l, at, "%s%s%s%s", wrong, *text ? ", found \"" : "", text, *text ? "\"" : "") : 0;
-}
-
-/* Splits the word at hand at `by`; NULL: it is not in it. */
-static char *split(struct parser *s, const char *by)
-{
-	char *at = strstr(s->word, by);
-	if (at)
-		*at = '\0';
-	return at ? at + strlen(by) : NULL;
+	return wrong ? lex_fail(&s->w.l, at, "%s%s%s%s", wrong, *text ? ", found \"" : "", text, *text ? "\"" : "") : 0;
 }
 
 static int lognormal(struct parser *s, struct pace_gap *g)
 {
-	advance(s);
+	words_next(&s->w);
 	if (keyword(s, "median") || duration(s, GAP_MIN_NS, &g->median_ns) || keyword(s, "p99"))
 		return -1;
-	const char *at = s->at;
+	const char *at = s->w.at;
 	if (duration(s, GAP_MIN_NS, &g->p99_ns))
 		return -1;
 	if (g->p99_ns < g->median_ns)
-		return lex_fail(&s->l, at, "p99 is less than the median");
+		return lex_fail(&s->w.l, at, "p99 is less than the median");
 	return 0;
 }
 
@@ -179,20 +117,20 @@ static int lognormal(struct parser *s, struct pace_gap *g)
 static int gap(struct parser *s, struct pace_gap *g)
 {
 	static const char what[] = "a time from..to such as 1s..3s, or \"lognormal\"";
-	if (is(s, "lognormal"))
+	if (words_are(&s->w, "lognormal"))
 		return lognormal(s, g);
-	if (!isdigit((unsigned char)*s->word))
-		return expected(s, what);
-	const char *at = s->at, *to = split(s, "..");
-	if (in_range(s, at, s->word, 0, &g->min_ns))
+	if (!isdigit((unsigned char)*s->w.word))
+		return words_expected(&s->w, what);
+	const char *at = s->w.at, *to = words_split(&s->w, "..");
+	if (words_time(&s->w, at, s->w.word, 0, &g->min_ns))
 		return -1;
 	g->max_ns = g->min_ns;
-	const char *end = to ? at + (to - s->word) : at;
-	if (to && in_range(s, end, to, 0, &g->max_ns))
+	const char *end = to ? at + (to - s->w.word) : at;
+	if (to && words_time(&s->w, end, to, 0, &g->max_ns))
 		return -1;
 	if (g->max_ns < g->min_ns)
-		return lex_fail(&s->l, end, "expected no less than where the range begins, found \"%s\"", to);
-	advance(s);
+		return lex_fail(&s->w.l, end, "expected no less than where the range begins, found \"%s\"", to);
+	words_next(&s->w);
 	return 0;
 }
 
@@ -200,39 +138,39 @@ static int every(struct parser *s)
 {
 	if (duration(s, GAP_MIN_NS, &s->p->interval_ns))
 		return -1;
-	if (!take(s, "jitter"))
+	if (!words_take(&s->w, "jitter"))
 		return 0;
 	uint64_t millionths;
-	const char *p = decimal(s->word, &millionths);
+	const char *p = decimal(s->w.word, &millionths);
 	bool percent = p && *p == '%';
 	if (!p || p[percent] || (!percent && millionths && millionths >= 1000000))
-		return expected(s, "a share such as 10%");
+		return words_expected(&s->w, "a share such as 10%");
 	s->p->jitter_ppm = (uint32_t)(percent ? (millionths > 100000000 ? 1000000 : millionths / 100) : millionths);
 	if (s->p->jitter_ppm > 500000)
-		return lex_fail(&s->l, s->at, "expected a share of at most 50%%, found \"%s\"", s->word);
-	advance(s);
+		return lex_fail(&s->w.l, s->w.at, "expected a share of at most 50%%, found \"%s\"", s->w.word);
+	words_next(&s->w);
 	return 0;
 }
 
 static int human(struct parser *s)
 {
-	const char *at = s->at;
+	const char *at = s->w.at;
 	if (gap(s, &s->p->gap))
 		return -1;
 	if (pace_gap_mean_ns(&s->p->gap) < (double)GAP_MIN_NS)
-		return lex_fail(&s->l, at, "expected gaps of at least 1us");
+		return lex_fail(&s->w.l, at, "expected gaps of at least 1us");
 	return 0;
 }
 
 static int burst(struct parser *s)
 {
 	int64_t n;
-	const char *at = s->at;
+	const char *at = s->w.at;
 	if (count(s, "how many, such as 100", &n) || keyword(s, "every") || duration(s, GAP_MIN_NS, &s->p->interval_ns))
 		return -1;
 	s->p->burst = (uint64_t)n;
 	if (n > s->p->interval_ns / GAP_MIN_NS)
-		return lex_fail(&s->l, at, "expected at most 1000000/s, found %" PRId64 " in that time", n);
+		return lex_fail(&s->w.l, at, "expected at most 1000000/s, found %" PRId64 " in that time", n);
 	return 0;
 }
 
@@ -244,15 +182,15 @@ static int users(struct parser *s)
 		return -1;
 	u->n = (uint32_t)n;
 	for (;;) {
-		const char *at = s->at;
-		if (take(s, "ramp")) {
+		const char *at = s->w.at;
+		if (words_take(&s->w, "ramp")) {
 			if (u->ramp_ns)
-				return lex_fail(&s->l, at, "\"ramp\" is there twice");
+				return lex_fail(&s->w.l, at, "\"ramp\" is there twice");
 			if (duration(s, GAP_MIN_NS, &u->ramp_ns))
 				return -1;
-		} else if (take(s, "think")) {
+		} else if (words_take(&s->w, "think")) {
 			if (u->think.max_ns || u->think.median_ns)
-				return lex_fail(&s->l, at, "\"think\" is there twice");
+				return lex_fail(&s->w.l, at, "\"think\" is there twice");
 			if (gap(s, &u->think))
 				return -1;
 		} else {
@@ -265,26 +203,26 @@ static int recorded(struct parser *s)
 {
 	struct pace *p = s->p;
 	struct literal file;
-	if (!*s->word)
-		return expected(s, "a file");
-	s->l.p = s->at;
-	if (lex_literal(&s->l, NULL, &file))
+	if (!*s->w.word)
+		return words_expected(&s->w, "a file");
+	s->w.l.p = s->w.at;
+	if (lex_literal(&s->w.l, NULL, &file))
 		return -1;
 	if (!file.text.len || memchr(file.text.data, '\0', file.text.len)) {
 		buf_free(&file.text);
-		return lex_fail(&s->l, s->at, "expected a file");
+		return lex_fail(&s->w.l, s->w.at, "expected a file");
 	}
 	p->file = file.text.data;
-	advance(s);
-	const char *times = is(s, "for") ? NULL : *s->word == 'x' ? s->word + 1 : !strncmp(s->word, "\u00d7", 2) ? s->word + 2 : NULL;
+	words_next(&s->w);
+	const char *times = words_are(&s->w, "for") ? NULL : *s->w.word == 'x' ? s->w.word + 1 : !strncmp(s->w.word, "\u00d7", 2) ? s->w.word + 2 : NULL;
 	p->speed_ppm = 1000000;
 	if (times) {
 		const char *end = decimal(times, &p->speed_ppm);
 		if (!end || *end)
-			return expected(s, "how much faster, such as x2");
+			return words_expected(&s->w, "how much faster, such as x2");
 		if (p->speed_ppm < 1000 || p->speed_ppm > UINT64_C(1000000000))
-			return lex_fail(&s->l, s->at, "expected x0.001 to x1000, found \"%s\"", s->word);
-		advance(s);
+			return lex_fail(&s->w.l, s->w.at, "expected x0.001 to x1000, found \"%s\"", s->w.word);
+		words_next(&s->w);
 	}
 	return 0;
 }
@@ -295,7 +233,7 @@ static int segment(struct parser *s, int64_t length_ns, uint64_t from, uint64_t 
 {
 	struct pace *p = s->p;
 	if (p->n_segments == PACE_SEGMENTS_LIMIT)
-		return lex_fail(&s->l, s->at, "expected at most %d parts", PACE_SEGMENTS_LIMIT);
+		return lex_fail(&s->w.l, s->w.at, "expected at most %d parts", PACE_SEGMENTS_LIMIT);
 	p->segments = xreallocarray(p->segments, p->n_segments + 1, sizeof *p->segments);
 	p->segments[p->n_segments++] = (struct pace_segment){ .length_ns = length_ns, .from = from, .to = to };
 	return 0;
@@ -309,23 +247,23 @@ static uint64_t rate_now(const struct pace *p)
 static int rate(struct parser *s)
 {
 	uint64_t r;
-	if (rate_at(s, s->at, s->word, &r) || segment(s, 0, r, r))
+	if (rate_at(s, s->w.at, s->w.word, &r) || segment(s, 0, r, r))
 		return -1;
-	advance(s);
+	words_next(&s->w);
 	return 0;
 }
 
 static int ramp(struct parser *s)
 {
-	const char *at = s->at, *to = split(s, ":");
+	const char *at = s->w.at, *to = words_split(&s->w, ":");
 	int64_t length;
 	uint64_t r;
 	if (!to)
-		return expected(s, "how long, and to which rate, such as 1m:200/s");
-	if (in_range(s, at, s->word, GAP_MIN_NS, &length) || rate_at(s, at + (to - s->word), to, &r) ||
+		return words_expected(&s->w, "how long, and to which rate, such as 1m:200/s");
+	if (words_time(&s->w, at, s->w.word, GAP_MIN_NS, &length) || rate_at(s, at + (to - s->w.word), to, &r) ||
 	    segment(s, length, rate_now(s->p), r))
 		return -1;
-	advance(s);
+	words_next(&s->w);
 	return 0;
 }
 
@@ -339,7 +277,7 @@ static int hold(struct parser *s)
 static int distribution(struct parser *s, const char *at, bool poisson)
 {
 	if (s->distributed)
-		return lex_fail(&s->l, at, "expected \"uniform\" or \"poisson\" once");
+		return lex_fail(&s->w.l, at, "expected \"uniform\" or \"poisson\" once");
 	s->distributed = true;
 	s->p->poisson = poisson;
 	return 0;
@@ -354,32 +292,32 @@ static int sound(struct parser *s, const char *last)
 	if (!p->segments[p->n_segments - 1].length_ns) {
 		p->segments[p->n_segments - 1].length_ns = INT64_MAX;
 		if (!rate_now(p))
-			return lex_fail(&s->l, last, "a rate of 0 sends nothing: expected more, or \"hold\" and a duration");
+			return lex_fail(&s->w.l, last, "a rate of 0 sends nothing: expected more, or \"hold\" and a duration");
 	}
 	for (size_t i = 0; i < p->n_segments; i++) {
 		const struct pace_segment *g = &p->segments[i];
 		most = most > g->from ? most : g->from;
 		most = most > g->to ? most : g->to;
 		if (g->length_ns != INT64_MAX && (sum += g->length_ns) > PACE_TIME_LIMIT)
-			return lex_fail(&s->l, last, "expected at most 3650d in all");
+			return lex_fail(&s->w.l, last, "expected at most 3650d in all");
 	}
-	return most ? 0 : lex_fail(&s->l, last, "a rate of 0 sends nothing");
+	return most ? 0 : lex_fail(&s->w.l, last, "a rate of 0 sends nothing");
 }
 
 static int rates(struct parser *s)
 {
-	const char *last = s->at;
+	const char *last = s->w.at;
 	int rc = 0;
 	while (!rc) {
-		const char *at = s->at;
-		if (take(s, "rate"))
+		const char *at = s->w.at;
+		if (words_take(&s->w, "rate"))
 			rc = rate(s);
-		else if (take(s, "ramp"))
+		else if (words_take(&s->w, "ramp"))
 			rc = ramp(s);
-		else if (take(s, "hold"))
+		else if (words_take(&s->w, "hold"))
 			rc = hold(s);
-		else if (is(s, "uniform") || is(s, "poisson"))
-			rc = distribution(s, at, take(s, "poisson") || !take(s, "uniform"));
+		else if (words_are(&s->w, "uniform") || words_are(&s->w, "poisson"))
+			rc = distribution(s, at, words_take(&s->w, "poisson") || !words_take(&s->w, "uniform"));
 		else
 			break;
 		last = at;
@@ -401,25 +339,25 @@ static const struct verb {
 static int body(struct parser *s)
 {
 	for (size_t i = 0; i < ARRAY_LEN(verbs); i++)
-		if (take(s, verbs[i].name)) {
+		if (words_take(&s->w, verbs[i].name)) {
 			s->p->kind = verbs[i].kind;
 			return verbs[i].parse(s);
 		}
 	s->p->kind = PACE_RATE;
-	return is(s, "rate") || is(s, "ramp") ? rates(s) : expected(s, "every, human, rate, ramp, burst, users or recorded");
+	return words_are(&s->w, "rate") || words_are(&s->w, "ramp") ? rates(s) : words_expected(&s->w, "every, human, rate, ramp, burst, users or recorded");
 }
 
 static int end(struct parser *s)
 {
 	struct pace *p = s->p;
 	pace_finish(p);
-	const char *at = s->at;
-	if (take(s, "for")) {
-		at = s->at;
+	const char *at = s->w.at;
+	if (words_take(&s->w, "for")) {
+		at = s->w.at;
 		if (duration(s, GAP_MIN_NS, &p->for_ns))
 			return -1;
 		if (p->kind == PACE_RATE && p->for_ns > pace_length_ns(p))
-			return lex_fail(&s->l, at, "the schedule ends before that: expected \"rate\" or \"hold\" to go on for longer");
+			return lex_fail(&s->w.l, at, "the schedule ends before that: expected \"rate\" or \"hold\" to go on for longer");
 		pace_finish(p);
 	}
 	static const char *const more[] = {
@@ -427,13 +365,13 @@ static int end(struct parser *s)
 		[PACE_RATE] = "rate, ramp, hold, poisson, for or the end", [PACE_BURST] = "\"for\" or the end",
 		[PACE_USERS] = "ramp, think, for or the end", [PACE_RECORDED] = "x and a number, \"for\" or the end",
 	};
-	return *s->word ? expected(s, p->for_ns ? "the end" : more[p->kind]) : 0;
+	return *s->w.word ? words_expected(&s->w, p->for_ns ? "the end" : more[p->kind]) : 0;
 }
 
 struct pace *pace_compile(const char *text, char *error, size_t size)
 {
-	struct parser s = { .l = { .text = text, .p = text, .error = error, .size = size }, .p = xnew(struct pace) };
-	advance(&s);
+	struct parser s = { .p = xnew(struct pace) };
+	words_begin(&s.w, text, words, ARRAY_LEN(words), error, size);
 	if (body(&s) || end(&s)) {
 		pace_free(s.p);
 		return NULL;

@@ -180,7 +180,10 @@ struct wire_choice {
 enum {
 	DISPATCH_AGAIN = 1,  /* sent a second time after a worker's death */
 	DISPATCH_PROMPT = 2, /* somebody waits for the result: it is not held for others to leave with it */
+	DISPATCH_SOON = 4,   /* held for a millisecond at most */
 };
+/* The upper bits: how many microseconds it may start late, so that it shares a wake-up with others. */
+#define DISPATCH_SLACK_SHIFT 8
 
 /* u32 slot, u32 target, u64 seq, i64 due, i64 timeout, u32 flags */
 struct wire_dispatch {
@@ -200,18 +203,21 @@ struct wire_stats {
 	uint64_t loop_longest_ns, log_suppressed;
 };
 
-/* str name, str driver, u32 n, n × (str key, str value) */
+/* str name, str driver, u32 queue, u8 wait, u32 n, n × (str key, str value) */
 struct wire_part {
 	const char *name, *driver;
+	uint32_t queue; /* of a sink; 0: the default */
+	bool wait;
 	uint32_t n_options;
 	const struct kv *options; /* decoded: freed by wire_part_free() */
 };
 
-/* str name, u32 queued, u32 queue_max, u64 written, u64 dropped, u64 failed, str error (NULL: well) */
+/* str name, u32 queued, u32 queue_max, u64 written, u64 dropped, u64 failed, u8 holding, str error (NULL: well) */
 struct wire_sink_status {
 	const char *name;
 	uint32_t queued, queue_max;
 	uint64_t written, dropped, failed;
+	bool holding; /* its queue is full, and the recorder reads no more until there is room */
 	const char *error;
 };
 

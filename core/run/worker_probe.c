@@ -20,6 +20,7 @@
 #define QUARANTINE 256 /* ended probes that are not used again yet */
 #define STARTS 64 /* in one turn; then answers are looked at before more is asked */
 #define STOOD_STILL_NS (200 * NS_PER_MS) /* deadlines that late: the answer may lie in the socket, unread by our fault */
+#define SOON_NS NS_PER_MS
 #define PATIENCE_NS NS_PER_MS /* a deadline that finds a plugin on the stack looks again after */
 
 /* --- memory ------------------------------------------------------------------------------------------ */
@@ -122,7 +123,9 @@ static void mark_written(struct worker *w)
 /* Monitoring's results leave when the next probes are due: this process is awake then, and so is the core. */
 static int64_t hold_ns(const struct probed_probe *p, const struct worker *w)
 {
-	return p->prompt ? 0 : PACE_GRID_NS - w->loop->now_ns % PACE_GRID_NS;
+	if (p->hurry)
+		return p->hurry & DISPATCH_PROMPT ? 0 : SOON_NS;
+	return PACE_GRID_NS - w->loop->now_ns % PACE_GRID_NS;
 }
 
 static void send_result(const struct probed_probe *p, const struct result *r, bool last)
@@ -394,7 +397,7 @@ int probe_dispatch(struct worker *w, const struct wire_dispatch *d)
 	p->state = PROBE_WAITING;
 	p->cancelled = false;
 	p->looked = false;
-	p->prompt = (d->flags & DISPATCH_PROMPT) != 0;
+	p->hurry = d->flags & (DISPATCH_PROMPT | DISPATCH_SOON);
 	p->phase = -1;
 	p->drv = inst->drv;
 	p->inst = inst;
@@ -411,10 +414,13 @@ int probe_dispatch(struct worker *w, const struct wire_dispatch *d)
 	p->work = work_get(w);
 	w->slots[p->slot] = p;
 	w->inflight++;
-	if (p->due_ns <= clock_now_ns())
+	int64_t slack_ns = (int64_t)(d->flags >> DISPATCH_SLACK_SHIFT) * NS_PER_US, at_ns = p->due_ns;
+	if (slack_ns)
+		at_ns = (at_ns + slack_ns - 1) / slack_ns * slack_ns;
+	if (at_ns <= clock_now_ns())
 		begin(p);
 	else
-		loop_timer_set(w->loop, &p->timer, p->due_ns);
+		loop_timer_set(w->loop, &p->timer, at_ns);
 	return 0;
 }
 

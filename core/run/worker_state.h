@@ -120,7 +120,7 @@ enum probe_state {
 struct probed_probe {
 	uint8_t state;
 	bool cancelled; /* ended by us rather than by the driver */
-	bool prompt;    /* DISPATCH_PROMPT */
+	uint8_t hurry;  /* DISPATCH_PROMPT, DISPATCH_SOON */
 	bool looked;    /* for an answer once more, after the deadline */
 	int8_t phase;   /* under way, -1: none */
 	struct drv *drv;

@@ -54,8 +54,10 @@ static struct model *good(const char *text)
 {
 	struct errs errs = { 0 };
 	struct model *m = build(text, &errs);
+	size_t wrong = errs.errors;
 	char *errors = told(&errs);
-	assert_string_equal(errors, "");
+	if (wrong)
+		assert_string_equal(errors, "");
 	assert_non_null(m);
 	free(errors);
 	return m;
@@ -687,6 +689,25 @@ static void names_in_templates_are_known(void **state)
 	free(path);
 }
 
+static void what_nothing_runs_is_a_warning(void **state)
+{
+	(void)state;
+	struct errs errs = { 0 };
+	struct model *m = build(BASE "[step orders]\ntarget = api\n[flow buy]\nsteps = orders\n[flow look]\nsteps = orders\n"
+				     "[plan p]\nrun = buy\npace = rate 1/s\n", &errs);
+	assert_int_equal(errs.errors, 0);
+	char *text = told(&errs);
+	assert_string_equal(text, "warning: a.ini:15: [step login] no flow and no plan runs it\n"
+				  "warning: a.ini:21: [flow look] no plan runs it\n");
+	model_unref(m);
+	free(text);
+	m = build(BASE "[step orders]\ntarget = api\n[plan p]\nrun = home\nsetup = login\nteardown = orders\npace = rate 1/s\n", &errs);
+	text = told(&errs);
+	assert_string_equal(text, "");
+	model_unref(m);
+	free(text);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -707,6 +728,7 @@ int main(void)
 		cmocka_unit_test(a_limit_below_what_a_plan_asks_for_is_an_error),
 		cmocka_unit_test(errors_of_limits),
 		cmocka_unit_test(names_in_templates_are_known),
+		cmocka_unit_test(what_nothing_runs_is_a_warning),
 	};
 	registry = sample_registry();
 	int rc = cmocka_run_group_tests(tests, NULL, NULL);
