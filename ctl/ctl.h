@@ -13,5 +13,7 @@ enum {
 };
 
 int run_main(int argc, char **argv);
+int probe_main(int argc, char **argv);
+int scan_main(int argc, char **argv);
 
 #endif

@@ -18,6 +18,8 @@ static const struct command {
 	const char *summary;
 } commands[] = {
 	{ "run", run_main, "run the plans of a configuration to their end, and say whether what they require holds" },
+	{ "probe", probe_main, "probe URLs of any kind now, without a file" },
+	{ "scan", scan_main, "show which ports of a host are open" },
 };
 
 static void help(FILE *to)

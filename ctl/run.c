@@ -93,6 +93,12 @@ static void on_plan_ended(void *ctx, struct plan_run *run)
 	       (unsigned long long)t->n.outcome[PROBED_OK], (unsigned long long)t->n.outcome[PROBED_FAIL],
 	       (unsigned long long)t->n.outcome[PROBED_ERROR], (unsigned long long)t->n.outcome[PROBED_UNKNOWN],
 	       (double)hist_quantile(h, 0.5) / 1e6, (double)hist_quantile(h, 0.99) / 1e6);
+	for (uint32_t which = TALLY_SERVICE; which <= TALLY_LAG; which++) {
+		memset(h, 0, sizeof *h);
+		tally_hist(t, TALLY_ALL, which, h);
+		printf("  %s p50 %.3f p99 %.3f ms", which == TALLY_LAG ? "lag" : "service", (double)hist_quantile(h, 0.5) / 1e6, (double)hist_quantile(h, 0.99) / 1e6);
+	}
+	printf("\n");
 	free(h);
 	for (uint32_t i = 0; i < run->plan->n_requires; i++) {
 		bool met = requirement_verdict(run->plan->requires[i], t, text, sizeof text) == REQUIREMENT_MET;

@@ -68,9 +68,37 @@ static void part_unknown(struct builder *b, const struct section *s, const struc
 		 near ? "\"?)" : "");
 }
 
+/* Keys of a sink that are the core's. */
+static struct option_decl sink_decls[] = {
+	{ .name = "queue", .type = PROBED_TYPE_INTEGER, .min = 64, .max = 10000000 },
+	{ .name = "on_full", .type = PROBED_TYPE_CHOICE, .choices = "drop|wait" },
+};
+static const struct option_set sink_keys = { .list = sink_decls, .n = ARRAY_LEN(sink_decls) };
+
+/* Is it one of those? Then it is taken into `p`, or told what is wrong with it. */
+static bool read_sink_key(struct builder *b, const struct section *s, const struct entry *e, struct part *p, size_t *wrong)
+{
+	uint32_t index;
+	struct probed_value v = { 0 };
+	char error[300];
+	struct kv kv = { .key = e->key, .value = e->value, .at = e->at };
+	if (!option_for_key(&sink_keys, e->key, &index, &(const char *){ NULL }))
+		return false;
+	*wrong += option_check(&sink_keys, &kv, s->title, NULL, 0, b->errs);
+	if (option_parse(&sink_decls[index], e->value, &v, error, sizeof error))
+		return true;
+	if (index == 0)
+		p->queue = (uint32_t)v.i;
+	else
+		p->wait = v.i == 1;
+	return true;
+}
+
 static void read_part(struct builder *b, const struct section *s, bool sink, struct part *out, size_t *n)
 {
-	static const char *const known[] = { "driver" };
+	static const char *const known[] = { "driver", "queue", "on_full" };
+	size_t n_known = sink ? ARRAY_LEN(known) : 1, wrong = 0;
+	struct part read = { 0 };
 	const struct entry *e = section_find(s, "driver");
 	struct model_arena *arena = b->model->arena;
 	if (!*s->name) {
@@ -93,15 +121,14 @@ static void read_part(struct builder *b, const struct section *s, bool sink, str
 	struct kv *kvs = arena_alloc(arena, s->n * sizeof *kvs);
 	uint32_t count = 0;
 	for (size_t i = 0; i < s->n; i++)
-		if (&s->entries[i] != e)
+		if (&s->entries[i] != e && !(sink && read_sink_key(b, s, &s->entries[i], &read, &wrong)))
 			kvs[count++] = (struct kv){ .key = arena_str(arena, s->entries[i].key),
 						    .value = arena_str(arena, s->entries[i].value),
 						    .at = place_keep(b, s->entries[i].at) };
-	size_t wrong = 0;
 	if (!s->hurt)
-		wrong = options_check(&table->options, kvs, count, s->at, s->title, known, ARRAY_LEN(known), b->errs);
+		wrong += options_check(&table->options, kvs, count, s->at, s->title, known, n_known, b->errs);
 	for (uint32_t i = 0; s->hurt && i < count; i++)
-		wrong += option_check(&table->options, &kvs[i], s->title, known, ARRAY_LEN(known), b->errs);
+		wrong += option_check(&table->options, &kvs[i], s->title, known, n_known, b->errs);
 	if (wrong || s->hurt)
 		return;
 	struct part *p = &out[(*n)++];
@@ -109,9 +136,13 @@ static void read_part(struct builder *b, const struct section *s, bool sink, str
 			    .table = table,
 			    .options = kvs,
 			    .n_options = count,
+			    .queue = read.queue,
+			    .wait = read.wait,
 			    .at = place_keep(b, s->at) };
 	p->digest = kvs_digest(str_mix(str_hash(s->name, strlen(s->name)), str_hash(table->name, strlen(table->name))),
 			       kvs, count);
+	if (p->queue || p->wait)
+		p->digest = str_mix(p->digest, (uint64_t)p->queue << 1 | p->wait);
 }
 
 static bool plugin_known(struct builder *b, const struct section *s)

@@ -161,6 +161,8 @@ struct part {
 	const struct part_table *table;
 	const struct kv *options;
 	uint32_t n_options;
+	uint32_t queue; /* records of a sink that may wait; 0: the default */
+	bool wait;      /* a sink whose queue is full: nothing is dropped, all wait */
 	uint64_t digest;
 	struct place at;
 };

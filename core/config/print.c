@@ -298,9 +298,15 @@ static void put_plans(struct buf *out, const struct model *m)
 
 static void put_parts(struct buf *out, const char *kind, const struct part *parts, size_t n)
 {
+	char text[16];
 	for (size_t i = 0; i < n; i++) {
 		buf_printf(out, "\n[%s %s]\n", kind, parts[i].name);
 		print_entry(out, "driver", parts[i].table->name);
+		snprintf(text, sizeof text, "%u", parts[i].queue);
+		if (parts[i].queue)
+			print_entry(out, "queue", text);
+		if (parts[i].wait)
+			print_entry(out, "on_full", "wait");
 		put_options(out, &parts[i].table->options, parts[i].options, parts[i].n_options);
 	}
 }

@@ -271,7 +271,7 @@ void core_free(struct core *core)
 	core->observer.plan_ended = NULL;
 	reload_free(core);
 	free_subjects(core);
-	plans_free(core);
+	plan_runs_free(core);
 	gates_free(core->gates);
 	health_save(core, true);
 	crew_free(core->crew);

@@ -248,6 +248,7 @@ void recorder_link_record(struct recorder_link *r, const struct flight *f, const
 /* Flushes and ends the child; done() follows, at once where there is none. */
 void recorder_link_drain(struct recorder_link *r, void (*done)(struct core *core));
 bool recorder_link_ready(const struct recorder_link *r);
+size_t recorder_link_backlog(const struct recorder_link *r); /* bytes that wait to be sent */
 uint64_t recorder_link_restarts(const struct recorder_link *r);
 pid_t recorder_link_pid(const struct recorder_link *r); /* 0: not running */
 void recorder_link_each(const struct recorder_link *r, void (*fn)(void *ctx, const struct wire_sink_status *s), void *ctx);

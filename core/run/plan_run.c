@@ -19,6 +19,7 @@
 #include "run/plan_rows.h"
 
 #define LOOK_AGAIN_NS (60 * NS_PER_S) /* wall time may be set meanwhile */
+#define LEAD_NS (100 * NS_PER_MS)      /* workers get to know the targets before the first probe is due */
 #define SPREAD_MAX 256 /* with more targets each stays in its home */
 
 const char *run_state_name(enum run_state s)
@@ -171,13 +172,13 @@ static bool window_open(struct plan_run *run)
 {
 	struct loop *loop = run->core->loop;
 	int64_t now_ns = clock_now_ns(), wall_ns = clock_wall_ns();
-	run->base_ns = now_ns;
+	run->base_ns = now_ns + LEAD_NS;
 	run->until_ns = INT64_MAX;
 	if (!run->plan->windows)
 		return true;
 	struct window_state w = windows_at(run->plan->windows, wall_ns);
 	if (!w.open) {
-		int64_t wait_ns = w.next_ns == INT64_MAX ? INT64_MAX : w.next_ns - wall_ns;
+		int64_t wait_ns = w.opens_ns == INT64_MAX ? INT64_MAX : w.opens_ns - wall_ns;
 		loop_timer_set(loop, &run->edge, now_ns + (wait_ns < LOOK_AGAIN_NS ? wait_ns : LOOK_AGAIN_NS));
 		return false;
 	}
@@ -443,7 +444,7 @@ static int start(struct core *core, const struct plan *plan, char *error, size_t
 	}
 	run->pace = pace_asked(run);
 	fill_choices(run);
-	run->t0_ns = run->base_ns = run->asked_until_ns = clock_now_ns();
+	run->t0_ns = run->base_ns = run->asked_until_ns = clock_now_ns() + (plan->setup ? 0 : LEAD_NS);
 	run->tally = tally_new(run->name, run->measures, run->n_measures, plan->requires, plan->n_requires, clock_wall_ns());
 	for (uint32_t i = 0; i < run->n_choices; i++)
 		if (run->choices[i].flow != UINT32_MAX)
@@ -562,7 +563,7 @@ void plans_cancel(struct core *core, const char *why)
 		plan_cancel(run, why);
 }
 
-void plans_free(struct core *core)
+void plan_runs_free(struct core *core)
 {
 	while (core->runs)
 		run_free(core->runs);

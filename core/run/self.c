@@ -151,6 +151,7 @@ static void self_sink(void *ctx, const struct wire_sink_status *s)
 	SINK("probed_sink_written_total", METRICS_COUNTER, "Records written.", s->written);
 	SINK("probed_sink_dropped_total", METRICS_COUNTER, "Records dropped because the queue was full.", s->dropped);
 	SINK("probed_sink_failed_total", METRICS_COUNTER, "Records that the sink could not write.", s->failed);
+	SINK("probed_sink_holding", METRICS_GAUGE, "Whether its queue is full, and all sinks wait for it.", s->holding);
 	SINK("probed_sink_healthy", METRICS_GAUGE, "Whether the sink's last write succeeded.", !s->error);
 #undef SINK
 }
@@ -197,6 +198,7 @@ static void self(void *ctx, struct metrics_page *p)
 	COUNTER("probed_reloads_total", "Configurations taken over while running.", n->reloads_ok);
 	COUNTER("probed_reloads_failed_total", "Configurations refused while running.", n->reloads_failed);
 	COUNTER("probed_records_dropped_total", "Records not sent because the recorder was down or too slow.", n->records_dropped);
+	GAUGE("probed_recorder_queue_bytes", "bytes", "Records not yet sent to the recorder.", recorder_link_backlog(core->recorder));
 	COUNTER("probed_recorder_restarts_total", "Times the recorder was started again.", recorder_link_restarts(core->recorder));
 	COUNTER("probed_queries_refused_total", "Queries of services beyond the bound.", n->queries_refused);
 	COUNTER("probed_stream_dropped_total", "Stream messages dropped because a service was too slow.", n->stream_dropped);

@@ -203,18 +203,21 @@ struct wire_stats {
 	uint64_t loop_longest_ns, log_suppressed;
 };
 
-/* str name, str driver, u32 n, n × (str key, str value) */
+/* str name, str driver, u32 queue, u8 wait, u32 n, n × (str key, str value) */
 struct wire_part {
 	const char *name, *driver;
+	uint32_t queue; /* of a sink; 0: the default */
+	bool wait;
 	uint32_t n_options;
 	const struct kv *options; /* decoded: freed by wire_part_free() */
 };
 
-/* str name, u32 queued, u32 queue_max, u64 written, u64 dropped, u64 failed, str error (NULL: well) */
+/* str name, u32 queued, u32 queue_max, u64 written, u64 dropped, u64 failed, u8 holding, str error (NULL: well) */
 struct wire_sink_status {
 	const char *name;
 	uint32_t queued, queue_max;
 	uint64_t written, dropped, failed;
+	bool holding; /* its queue is full, and the recorder reads no more until there is room */
 	const char *error;
 };
 

@@ -103,10 +103,10 @@ static inline void measured_one(struct tally *t, struct result *r, const struct 
 	tally_add(t, step, r, due + service + lag);
 }
 
-/* Ended, and without requirements of its own. */
-static inline struct tally *measured_tally(const struct measured_kind *k)
+/* Ended. */
+static inline struct tally *measured_with(const struct measured_kind *k, const struct requirement *const *requires, uint32_t n)
 {
-	struct tally *t = tally_new("browse", measured_steps, 2, NULL, 0, INT64_C(1790000000) * NS_PER_S);
+	struct tally *t = tally_new("browse", measured_steps, 2, requires, n, INT64_C(1790000000) * NS_PER_S);
 	struct result r = { 0 };
 	double mood = 0;
 	measured_seed = k->seed;
@@ -127,6 +127,11 @@ static inline struct tally *measured_tally(const struct measured_kind *k)
 	tally_end(t, (k->seconds + 1) * NS_PER_S, k->seconds * NS_PER_S);
 	result_free(&r);
 	return t;
+}
+
+static inline struct tally *measured_tally(const struct measured_kind *k)
+{
+	return measured_with(k, NULL, 0);
 }
 
 #endif

@@ -409,6 +409,18 @@ static void faults_are_told_with_their_column(void **state)
 	}
 }
 
+static void negated_classes_match_beyond_ascii(void **state)
+{
+	(void)state;
+	struct evidence umlaut = evidence;
+	umlaut.body = "\xc3\xa4";
+	umlaut.body_len = umlaut.body_bytes = 2;
+	assert_judged("body matches /^\\D$/", &umlaut, NULL);
+	assert_judged("body matches /^\\W$/", &umlaut, NULL);
+	assert_judged("body matches /^\\S$/", &umlaut, NULL);
+	assert_judged("body matches /^[\\W]$/", &umlaut, NULL);
+}
+
 static void a_reason_fits_the_room_it_is_given(void **state)
 {
 	(void)state;
@@ -477,6 +489,7 @@ int main(void)
 		cmocka_unit_test(the_same_query_has_one_name),
 		cmocka_unit_test(faults_are_told_with_their_column),
 		cmocka_unit_test(the_documentation_tells_the_truth),
+		cmocka_unit_test(negated_classes_match_beyond_ascii),
 		cmocka_unit_test(a_reason_fits_the_room_it_is_given),
 	};
 	return cmocka_run_group_tests_name("expect", tests, make_result, free_result);
