@@ -119,7 +119,7 @@ void limits_read(struct builder *b);
 /* A limit in the arena, NULL with an error. */
 const struct gcra_limit *limit_read(struct builder *b, const char *title, const struct kv *kv);
 /* demand.c: limits below what the plan asks for are errors. */
-void demand_check(struct builder *b, const struct plan *p, const char *title, struct place pace_at);
+void demand_check(struct builder *b, const struct plan *p, const struct pace *pace, const char *title, const struct kv *kv);
 
 /* names.c: templates of what the plan runs have names that it knows. */
 void names_check(struct builder *b, const struct plan *p, const char *title, const char *const *columns, size_t n_columns);
@@ -127,7 +127,14 @@ void names_check(struct builder *b, const struct plan *p, const char *title, con
 /* plan_data.c: opens it for its columns, and writes into kv what is in force; NULL, with an error. */
 struct data *plan_data(struct builder *b, const char *title, struct kv *kv, struct plan *p);
 
+/* plan_windows.c: NULL: none, or, with an error, none that is right. */
+const struct windows *plan_windows(struct builder *b, const char *title, const struct kvs *all);
+/* The paces of cron entries; how many. */
+size_t window_paces(const struct windows *w, const struct pace **out, size_t max);
+
 /* plans.c */
+/* The keys `name`, `name.1`, `name.2` ... in order; malloc'ed. */
+const struct kv **kvs_numbered(const struct kvs *all, const char *name, size_t *n);
 void plans_read(struct builder *b);
 void plans_free(struct model *m);
 /* Warns of steps and flows that nothing runs. */

@@ -109,7 +109,7 @@ static const char *rate_text(double per_s, char *out, size_t size)
 	return out;
 }
 
-static void hold_against(struct demand *d, const char *title, struct place pace_at, double rate, double share,
+static void hold_against(struct demand *d, const char *title, const struct kv *kv, double rate, double share,
 			 const struct gcra_limit *limit, const char *which)
 {
 	char asked[40], passes[40], whole[40], fits[40];
@@ -121,12 +121,12 @@ static void hold_against(struct demand *d, const char *title, struct place pace_
 	rate_text(limit->rate, passes, sizeof passes);
 	rate_text(limit->rate / share, fits, sizeof fits);
 	if (all)
-		errs_add(d->b->errs, pace_at, title, "pace",
+		errs_add(d->b->errs, kv->at, title, kv->key,
 			 "asks for up to %s, but %s lets %s pass, and the wait would look like latency: ask for at most %s, or "
 			 "raise the limit",
 			 whole, which, passes, fits);
 	else
-		errs_add(d->b->errs, pace_at, title, "pace",
+		errs_add(d->b->errs, kv->at, title, kv->key,
 			 "asks for up to %s, which makes %s probes there, but %s lets %s pass, and the wait would look like "
 			 "latency: ask for at most %s, or raise the limit",
 			 whole, asked, which, passes, fits);
@@ -137,17 +137,17 @@ static int by_key(struct share *a, struct share *b)
 	return strcmp(a->key, b->key);
 }
 
-void demand_check(struct builder *b, const struct plan *p, const char *title, struct place pace_at)
+void demand_check(struct builder *b, const struct plan *p, const struct pace *pace, const char *title, const struct kv *kv)
 {
 	struct demand d = { .b = b };
-	double rate = pace_rate_max(p->pace);
+	double rate = pace_rate_max(pace);
 	char text[40];
 	if (rate <= 0)
 		return;
 	add_choices(&d, p);
-	hold_against(&d, title, pace_at, rate, d.total, p->limit, "the limit of the plan itself");
+	hold_against(&d, title, kv, rate, d.total, p->limit, "the limit of the plan itself");
 	snprintf(text, sizeof text, "limit in [probed]");
-	hold_against(&d, title, pace_at, rate, d.total, b->model->limits.limit, text);
+	hold_against(&d, title, kv, rate, d.total, b->model->limits.limit, text);
 	HASH_SORT(d.shares, by_key);
 	struct share *s, *next;
 	HASH_ITER(hh, d.shares, s, next)
@@ -156,7 +156,7 @@ void demand_check(struct builder *b, const struct plan *p, const char *title, st
 		    !strcmp(s->kind, "host")
 			? xasprintf("[host %s] (%s:%d), for %s,", s->where, s->at.file, s->at.line, s->name)
 			: xasprintf("[%s %s] (%s:%d)", s->kind, s->where, s->at.file, s->at.line);
-		hold_against(&d, title, pace_at, rate, s->share, s->limit, which);
+		hold_against(&d, title, kv, rate, s->share, s->limit, which);
 		HASH_DEL(d.shares, s);
 		free(s);
 	}

@@ -7,6 +7,7 @@
 
 #include <ctype.h>
 #include <string.h>
+#include <strings.h>
 
 #include "base/buf.h"
 #include "base/mem.h"
@@ -183,9 +184,22 @@ static void read_block(struct scanner *s, const char *word)
 		 word);
 }
 
+/* Of a cron entry only the five fields are in quotes: "0 9 * * 1-5" for 30m. */
+static bool quotes_inside(struct scanner *s)
+{
+	const char *key = buf_cstr(&s->key);
+	return !strcasecmp(key, "cron") || !strncasecmp(key, "cron.", 5);
+}
+
 static void read_value(struct scanner *s, char *text)
 {
 	text = skip_blanks(text);
+	if (*text == '"' && quotes_inside(s) && strchr(text + 1, '"') && !at_rest(strchr(text + 1, '"') + 1)) {
+		cut_comment(text);
+		buf_puts(&s->value, text);
+		s->open = true;
+		return;
+	}
 	if (*text == '"' || *text == '\'') {
 		s->open = read_quoted(s, text);
 		return;

@@ -7,6 +7,7 @@
 #include <inttypes.h>
 #include <string.h>
 
+#include "base/buf.h"
 #include "base/clock.h"
 #include "base/mem.h"
 #include "base/str.h"
@@ -15,6 +16,7 @@
 #include "measure/tally.h"
 #include "plan/pace.h"
 #include "plan/select.h"
+#include "plan/window.h"
 
 #define INFLIGHT_DEFAULT 1000
 #define SLACK_DEFAULT (250 * NS_PER_US)
@@ -27,6 +29,10 @@ enum {
 	PLAN_THINK,
 	PLAN_PACE,
 	PLAN_FOR,
+	PLAN_WINDOW,
+	PLAN_CRON,
+	PLAN_EXCEPT,
+	PLAN_TIMEZONE,
 	PLAN_START,
 	PLAN_INFLIGHT,
 	PLAN_LIMIT,
@@ -47,11 +53,12 @@ static struct option_decl decls[PLAN_KEYS] = {
 	[PLAN_SETUP] = { .name = "setup", .type = PROBED_TYPE_STRING },
 	[PLAN_TEARDOWN] = { .name = "teardown", .type = PROBED_TYPE_STRING },
 	[PLAN_THINK] = { .name = "think", .type = PROBED_TYPE_STRING },
-	[PLAN_PACE] = { .name = "pace",
-			.type = PROBED_TYPE_STRING,
-			.flags = PROBED_OPTION_REQUIRED,
-			.help = "when, such as rate 20/s, human 1s..8s or users 10" },
+	[PLAN_PACE] = { .name = "pace", .type = PROBED_TYPE_STRING },
 	[PLAN_FOR] = { .name = "for", .type = PROBED_TYPE_DURATION, .min = NS_PER_MS, .max = LONGEST },
+	[PLAN_WINDOW] = { .name = "window", .type = PROBED_TYPE_LIST },
+	[PLAN_CRON] = { .name = "cron", .type = PROBED_TYPE_LIST },
+	[PLAN_EXCEPT] = { .name = "except", .type = PROBED_TYPE_STRING },
+	[PLAN_TIMEZONE] = { .name = "timezone", .type = PROBED_TYPE_STRING },
 	[PLAN_START] = { .name = "start", .type = PROBED_TYPE_CHOICE, .choices = "auto|manual" },
 	[PLAN_INFLIGHT] = { .name = "inflight", .type = PROBED_TYPE_INTEGER, .min = 1, .max = INFLIGHT_MAX },
 	[PLAN_LIMIT] = { .name = "limit", .type = PROBED_TYPE_STRING },
@@ -118,18 +125,30 @@ static void take_value(struct reading *r, const struct kv *kv, uint32_t index)
 
 /* --- when -------------------------------------------------------------------------------------- */
 
-static void read_pace(struct reading *r)
+/* Where only cron entries say how fast, a copy of the first one's. */
+static struct pace *pace_of_windows(const struct windows *w)
+{
+	const struct pace *first;
+	char error[200];
+	CLEANUP_BUF struct buf text = { 0 };
+	if (!window_paces(w, &first, 1))
+		return NULL;
+	pace_print(first, &text);
+	return pace_compile(buf_cstr(&text), error, sizeof error);
+}
+
+static void read_pace(struct reading *r, const struct section *s)
 {
 	const struct kv *kv = kvs_find(&r->all, "pace");
 	char error[600];
-	if (!kv)
-		return;
-	r->pace = pace_compile(kv->value, error, sizeof error);
+	r->pace = kv ? pace_compile(kv->value, error, sizeof error) : pace_of_windows(r->p.windows);
 	if (!r->pace) {
-		wrong(r, kv, error);
-		return;
-	}
-	if (pace_kind(r->pace) == PACE_EVERY) {
+		if (kv)
+			wrong(r, kv, error);
+		else if (!s->hurt)
+			errs_add(r->b->errs, s->at, r->title, "pace",
+				 "is required, and missing (when, such as rate 20/s, human 1s..8s or users 10)");
+	} else if (kv && pace_kind(r->pace) == PACE_EVERY) {
 		wrong(r, kv, "that is what monitoring does: write interval (and jitter) in the target, or rate 1/min here");
 		pace_free(r->pace);
 		r->pace = NULL;
@@ -141,9 +160,24 @@ static void read_pace(struct reading *r)
 	r->p.pace = r->pace;
 }
 
-/* Does it end by itself? */
+/* No limit is below what is asked for, by the plan's own pace or by one of a cron entry. */
+static void check_demand(struct reading *r)
+{
+	const struct kv *kv = kvs_find(&r->all, "pace");
+	const struct pace *paces[16];
+	size_t n = window_paces(r->p.windows, paces, ARRAY_LEN(paces)), n_crons;
+	CLEANUP_FREE const struct kv **crons = kvs_numbered(&r->all, "cron", &n_crons);
+	if (r->pace && kv && r->p.n_choices)
+		demand_check(r->b, &r->p, r->pace, r->title, kv);
+	for (size_t i = 0; i < n && n_crons && r->p.n_choices; i++)
+		demand_check(r->b, &r->p, paces[i], r->title, crons[0]);
+}
+
+/* Does it end by itself? What has windows comes back. */
 static bool is_finite(const struct plan *p)
 {
+	if (p->windows)
+		return false;
 	return pace_length_ns(p->pace) != INT64_MAX || p->select == SELECT_SEQUENCE || (p->data.path && !p->data.repeat);
 }
 
@@ -222,8 +256,7 @@ static int by_number(const void *a, const void *b)
 	return p < q ? -1 : p > q;
 }
 
-/* The keys `name`, `name.1`, `name.2` ... in order; malloc'ed. */
-static const struct kv **numbered(const struct kvs *all, const char *name, size_t *n)
+const struct kv **kvs_numbered(const struct kvs *all, const char *name, size_t *n)
 {
 	const struct kv **list = xcalloc(all->n, sizeof *list);
 	size_t len = strlen(name);
@@ -240,7 +273,7 @@ static void read_requires(struct reading *r)
 {
 	size_t n;
 	char error[600];
-	CLEANUP_FREE const struct kv **list = numbered(&r->all, "require", &n);
+	CLEANUP_FREE const struct kv **list = kvs_numbered(&r->all, "require", &n);
 	struct steps steps = { 0 };
 	const struct requirement **out = arena_alloc(r->b->model->arena, n * sizeof *out);
 	for (uint32_t i = 0; i < r->p.n_choices; i++)
@@ -275,6 +308,7 @@ static uint64_t digest(const struct plan *p)
 static void plan_end(struct plan *p)
 {
 	pace_free((struct pace *)(uintptr_t)p->pace);
+	windows_free((struct windows *)(uintptr_t)p->windows);
 	for (uint32_t i = 0; i < p->n_requires; i++)
 		requirement_free((struct requirement *)(uintptr_t)p->requires[i]);
 }
@@ -291,6 +325,22 @@ static void keep_plan(struct reading *r)
 	m->plans[m->n_plans++] = p;
 }
 
+/* `window` by itself is the first of a list. */
+static void check_keys(struct reading *r, const struct section *s)
+{
+	static const char *const lists[][2] = { { "window", "window.1" }, { "cron", "cron.1" } };
+	CLEANUP_FREE struct kv *list = xcalloc(r->all.n, sizeof *list);
+	memcpy(list, r->all.list, r->all.n * sizeof *list);
+	for (size_t i = 0; i < r->all.n; i++)
+		for (size_t k = 0; k < ARRAY_LEN(lists); k++)
+			if (!strcmp(list[i].key, lists[k][0])) {
+				if (kvs_find(&r->all, lists[k][1]))
+					wrong(r, &list[i], "stands beside a numbered one: write window.1, window.2 ... (or cron.1 ...)");
+				list[i].key = lists[k][1];
+			}
+	options_check(&keys, list, r->all.n, s->hurt ? (struct place){ 0 } : s->at, s->title, NULL, 0, r->b->errs);
+}
+
 static void read_plan(struct builder *b, const struct section *s)
 {
 	struct reading r = { .b = b, .title = s->title };
@@ -302,7 +352,7 @@ static void read_plan(struct builder *b, const struct section *s)
 		return;
 	}
 	kvs_of_section(b, s, &r.all);
-	options_check(&keys, r.all.list, r.all.n, s->hurt ? (struct place){ 0 } : s->at, s->title, NULL, 0, b->errs);
+	check_keys(&r, s);
 	r.p = (struct plan){ .name = arena_str(b->model->arena, s->name),
 			     .inflight = INFLIGHT_DEFAULT,
 			     .slack_ns = SLACK_DEFAULT,
@@ -313,12 +363,12 @@ static void read_plan(struct builder *b, const struct section *s)
 		if (option_for_key(&keys, r.all.list[i].key, &index, &item))
 			take_value(&r, &r.all.list[i], index);
 	read_choices(&r);
-	read_pace(&r);
+	r.p.windows = plan_windows(b, s->title, &r.all);
+	read_pace(&r, s);
 	read_data(&r);
 	read_requires(&r);
 	read_start(&r);
-	if (r.pace && r.p.n_choices)
-		demand_check(b, &r.p, s->title, kvs_find(&r.all, "pace")->at);
+	check_demand(&r);
 	if (b->errs->errors == before && !s->hurt)
 		keep_plan(&r);
 	else
