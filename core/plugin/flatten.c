@@ -273,6 +273,7 @@ static void check_role(struct flat *f, const struct fact_decl *fact)
 		[PROBED_ROLE_OVERLOAD] = PROBED_TYPE_BOOLEAN,     [PROBED_ROLE_RETRY_AFTER] = PROBED_TYPE_DURATION,
 		[PROBED_ROLE_CERT_EXPIRY] = PROBED_TYPE_DURATION, [PROBED_ROLE_PEER_IP] = PROBED_TYPE_STRING,
 		[PROBED_ROLE_BYTES_IN] = PROBED_TYPE_SIZE,        [PROBED_ROLE_BYTES_OUT] = PROBED_TYPE_SIZE,
+		[PROBED_ROLE_QUOTA_LEFT] = PROBED_TYPE_INTEGER,   [PROBED_ROLE_QUOTA_RESET] = PROBED_TYPE_DURATION,
 	};
 	if (fact->role < ARRAY_LEN(types) && types[fact->role] && fact->type != types[fact->role])
 		complain(f, "fact \"%s\": with this role it must be of type %s, not %s", fact->name,

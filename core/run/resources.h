@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * resources.h - looks once a second at what the machine and our processes use, from /proc and the cgroup, and pauses the
+ * gates where a limit of [resources] is passed. Owned by the core's loop.
+ */
+#ifndef RUN_RESOURCES_H
+#define RUN_RESOURCES_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "plan/resource.h"
+
+struct gates;
+struct loop;
+struct metrics_page;
+struct resources;
+
+/* What only the core knows of. Both may be NULL. */
+struct resources_source {
+	void *ctx;
+	/* Calls fn for each child that runs. */
+	void (*children)(void *ctx, void (*fn)(void *arg, pid_t pid), void *arg);
+	/* Bytes that wait to be read by workers, of the fullest one. */
+	uint64_t (*queue_bytes)(void *ctx);
+};
+
+struct resources *resources_new(struct loop *loop, struct gates *gates, const struct resources_source *source);
+void resources_free(struct resources *r);
+/* Other limits; sampling runs only while there is one. */
+void resources_apply(struct resources *r, const struct resource_limits *limits);
+bool resources_paused(const struct resources *r, enum resource *cause);
+/* Time paused since the start. */
+int64_t resources_paused_ns(const struct resources *r);
+void resources_metrics(const struct resources *r, struct metrics_page *page);
+
+#endif
