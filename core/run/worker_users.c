@@ -31,7 +31,7 @@ struct lease {
 	uint32_t total, n_users;
 	int64_t stop_ns, think_min_ns, think_max_ns;
 	uint64_t runs, seq, used; /* used: numbers given to results */
-	bool fed, rows_end, stopping;
+	bool fed, answered, rows_end, stopping;
 	STAILQ_HEAD(, row) rows;
 	uint32_t stock, asked, batch;
 	struct users hungry;
@@ -77,8 +77,6 @@ static struct row *row_take(struct lease *l)
 	if (r) {
 		STAILQ_REMOVE_HEAD(&l->rows, entry);
 		l->stock--;
-	} else if (l->asked && l->batch < ROWS_BATCH) {
-		l->batch *= 2; /* they are used up faster than they come */
 	}
 	ask_rows(l);
 	return r;
@@ -125,6 +123,9 @@ int lease_on_rows(struct worker *w, struct cursor *c)
 		return 0;
 	l->asked -= n < l->asked ? n : l->asked;
 	l->rows_end |= end;
+	if (l->answered && !TAILQ_EMPTY(&l->hungry) && l->batch < ROWS_BATCH)
+		l->batch *= 2; /* they are used up faster than they come */
+	l->answered = true;
 	feed(l);
 	return 0;
 }
