@@ -132,7 +132,7 @@ void user_wake(struct vuser *u)
 
 void user_wake_at(struct vuser *u, int64_t at_ns)
 {
-	if (at_ns <= u->worker->loop->now_ns) {
+	if (at_ns <= u->worker->loop->now_ns || at_ns <= clock_now_ns()) {
 		user_wake(u);
 		return;
 	}
