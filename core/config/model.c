@@ -243,10 +243,28 @@ void model_unref(struct model *m)
 	free(m);
 }
 
-const struct target *model_target(const struct model *m, const char *name)
+static const struct target *find(struct target *const *list, size_t n, const char *name)
 {
 	struct target key = { .name = name }, *wanted = &key;
-	struct target **found =
-	    m->n_targets ? bsearch(&wanted, m->targets, m->n_targets, sizeof *m->targets, by_name) : NULL;
+	struct target *const *found = n ? bsearch(&wanted, list, n, sizeof(*list), by_name) : NULL;
 	return found ? *found : NULL;
+}
+
+const struct target *model_target(const struct model *m, const char *name)
+{
+	return find(m->targets, m->n_targets, name);
+}
+
+const struct target *model_probed(const struct model *m, const char *name)
+{
+	const struct target *t = find(m->targets, m->n_targets, name);
+	return t ? t : find(m->steps, m->n_steps, name);
+}
+
+const struct plan *model_plan(const struct model *m, const char *name)
+{
+	for (size_t i = 0; i < m->n_plans; i++)
+		if (!strcmp(m->plans[i]->name, name))
+			return m->plans[i];
+	return NULL;
 }

@@ -278,6 +278,8 @@ void target_build(struct builder *b, const char *name, struct place at, const st
 		       .driver = driver,
 		       .interval_ns = 30 * NS_PER_S,
 		       .timeout_ns = 5 * NS_PER_S,
+		       .weight = 1,
+		       .monitor = true,
 		       .at = place_keep(b, at) },
 	};
 	for (size_t i = 0; i < all->n; i++)
