@@ -61,6 +61,7 @@ struct gate_pass {
 
 /* gates_new() reads no model: nothing is limited until gates_apply(). */
 struct gates *gates_new(struct loop *loop);
+/* Once all passes have ended or were cancelled. */
 void gates_free(struct gates *g);
 /* A new configuration is in force: what has the same kind and name keeps its stamps, places and states. Pointers to targets
  * and plans of the model before are not used again. */
@@ -95,7 +96,7 @@ struct gate_view {
 	const char *name; /* "" for the global one */
 	uint32_t waiting, inflight, inflight_max; /* max 0: unlimited */
 	double rate;      /* a second; 0: unlimited */
-	bool has_breaker;
+	bool has_backoff, has_breaker;
 	enum breaker_state breaker;
 	uint64_t breaker_opened, backoffs;
 	int64_t backoff_until_ns; /* monotonic; 0 or past: none */

@@ -20,6 +20,7 @@ struct resources;
 /* What only the core knows of. Either may be NULL. */
 struct resources_source {
 	void *ctx;
+	const char *root; /* in place of /, for tests; NULL */
 	/* Calls fn for each child that runs. */
 	void (*children)(void *ctx, void (*fn)(void *arg, pid_t pid), void *arg);
 	/* Bytes that wait to be read by the worker that is furthest behind, and the share of open files of the child that is
