@@ -13,6 +13,7 @@ enum {
 };
 
 int run_main(int argc, char **argv);
+int report_main(int argc, char **argv);
 int probe_main(int argc, char **argv);
 int scan_main(int argc, char **argv);
 

@@ -10,6 +10,7 @@
 #include "base/str.h"
 #include "config.h"
 #include "ctl.h"
+#include "generate/generate.h"
 #include "run/role.h"
 
 static const struct command {
@@ -18,8 +19,10 @@ static const struct command {
 	const char *summary;
 } commands[] = {
 	{ "run", run_main, "run the plans of a configuration to their end, and say whether what they require holds" },
+	{ "report", report_main, "show runs that were kept, merge them, compare them" },
 	{ "probe", probe_main, "probe URLs of any kind now, without a file" },
 	{ "scan", scan_main, "show which ports of a host are open" },
+	{ "generate", generate_main, "write a configuration from URLs, a sitemap, a HAR, an OpenAPI document, a curl command ..." },
 };
 
 static void help(FILE *to)

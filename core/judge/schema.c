@@ -59,6 +59,18 @@ static bool say(struct run *run, const struct path *at, const char *format, ...)
 	return false;
 }
 
+/* Over a bound: told even where it is quiet. Always false. */
+static bool give_up(struct run *run, const struct path *at, const char *why)
+{
+	int quiet = run->quiet;
+	run->quiet = 0;
+	run->stuck = true;
+	run->why.len = 0;
+	say(run, at, "%s", why);
+	run->quiet = quiet;
+	return false;
+}
+
 static const char *kind_of(const json_t *v)
 {
 	switch (json_typeof(v)) {
@@ -101,15 +113,14 @@ static bool say_types(struct run *run, const struct spot *s)
 	return say(run, s->at, "expected %s, got %s", list, shown(s->v, text));
 }
 
-static bool say_values(struct run *run, const struct spot *s, const json_t *values, size_t n)
+static bool say_values(struct run *run, const struct spot *s, const json_t *values)
 {
 	char list[400], text[160];
 	struct line o = { list, sizeof list, 0 };
-	if (run->quiet)
-		return false;
+	size_t n = json_array_size(values);
 	*list = '\0';
 	for (size_t i = 0; i < n && i < 3; i++)
-		line_printf(&o, "%s%s", i ? ", " : "", shown(n == 1 && !json_is_array(values) ? values : json_array_get(values, i), text));
+		line_printf(&o, "%s%s", i ? ", " : "", shown(json_array_get(values, i), text));
 	return say(run, s->at, "expected %.200s%s, got %s", list, n > 3 ? " ..." : "", shown(s->v, text));
 }
 
@@ -145,12 +156,13 @@ static bool among(const json_t *v, const json_t *values)
 static bool hold_any_type(struct run *run, const struct spot *s)
 {
 	const struct node *n = s->n;
+	char expected[160], text[160];
 	if (n->types && !(types_of(s->v) & n->types))
 		return say_types(run, s);
 	if (n->constant && !value_json_equal(s->v, n->constant))
-		return say_values(run, s, n->constant, 1);
+		return say(run, s->at, "expected %s, got %s", shown(n->constant, expected), shown(s->v, text));
 	if (n->one_of_values && !among(s->v, n->one_of_values))
-		return say_values(run, s, n->one_of_values, json_array_size(n->one_of_values));
+		return say_values(run, s, n->one_of_values);
 	return true;
 }
 
@@ -183,11 +195,7 @@ static bool hold_limits(struct run *run, const struct spot *s, size_t n, enum li
 static bool matches(struct run *run, const struct regex *re, const char *s, size_t len, const struct path *at)
 {
 	int rc = regex_match(re, s, len);
-	if (rc < 0) {
-		say(run, at, "a pattern takes too much work on it");
-		run->stuck = true;
-	}
-	return rc > 0;
+	return rc < 0 ? give_up(run, at, "a pattern takes too much work on it") : rc > 0;
 }
 
 static bool hold_string(struct run *run, const struct spot *s)
@@ -451,11 +459,8 @@ static bool over_a_bound(struct run *run, const struct path *at)
 		return true;
 	if (++run->work <= WORK_MAX && run->depth < DEPTH_MAX)
 		return false;
-	run->quiet = 0;
-	say(run, at, run->work > WORK_MAX ? "the schema takes too much work on this document" :
-	                                    "the schema goes round in circles, or too deep, on this document");
-	run->stuck = true;
-	return true;
+	return !give_up(run, at, run->work > WORK_MAX ? "the schema takes too much work on this document" :
+	                                                "the schema goes round in circles, or too deep, on this document");
 }
 
 /* Does schema n hold of the value of `from`? What it evaluates is added to from->seen. */

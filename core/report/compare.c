@@ -279,7 +279,7 @@ void compare(const struct tally *base, const struct tally *now, struct compariso
 const char *compare_verdict_name(enum compare_verdict verdict)
 {
 	static const char *const names[] = {
-		[COMPARE_SAME] = "no difference",
+		[COMPARE_SAME] = "no clear difference",
 		[COMPARE_BETTER] = "better",
 		[COMPARE_WORSE] = "worse",
 		[COMPARE_UNKNOWN] = "too little measured",
@@ -287,12 +287,24 @@ const char *compare_verdict_name(enum compare_verdict verdict)
 	return names[verdict];
 }
 
+/* A share's change in points, a ratio's in percent; where it is many times as much, as that. */
+static const char *change_text(const struct compare_line *l, double change, char *out, size_t size)
+{
+	if (l->kind != COMPARE_SHARE && change >= 9)
+		snprintf(out, size, "x%.3g", change + 1);
+	else
+		snprintf(out, size, "%+.2f%s", change * 100, l->kind == COMPARE_SHARE ? " points" : " %");
+	return out;
+}
+
 char *compare_change_text(const struct compare_line *l, char *out, size_t size)
 {
-	const char *unit = l->kind == COMPARE_SHARE ? "points" : "%";
+	char change[32], low[32], high[32];
+	change_text(l, l->change, change, sizeof change);
 	if (l->verdict == COMPARE_UNKNOWN)
-		snprintf(out, size, "%+.2g %s", l->change * 100, unit);
+		snprintf(out, size, "%s", change);
 	else
-		snprintf(out, size, "%+.3g %s (%+.3g .. %+.3g)", l->change * 100, unit, l->low * 100, l->high * 100);
+		snprintf(out, size, "%s (%s to %s)", change, change_text(l, l->low, low, sizeof low),
+		         change_text(l, l->high, high, sizeof high));
 	return out;
 }

@@ -46,8 +46,8 @@ struct comparison {
 /* Both tallies must have ended. */
 void compare(const struct tally *base, const struct tally *now, struct comparison *out);
 
-const char *compare_verdict_name(enum compare_verdict verdict); /* "better", "no difference", ... */
-/* "+4.1 % (+1.2 .. +7.0)" */
+const char *compare_verdict_name(enum compare_verdict verdict); /* "better", "no clear difference", ... */
+/* "+4.10 % (+1.20 % to +7.00 %)" */
 char *compare_change_text(const struct compare_line *l, char *out, size_t size);
 
 #endif

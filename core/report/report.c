@@ -9,7 +9,7 @@
 #include "base/unit.h"
 #include "report/report_parts.h"
 
-const char *const report_formats[] = { "terminal", "json", "csv", "junit", "markdown", NULL };
+const char *const report_formats[] = { "terminal", "json", "csv", "junit", "markdown", "html", NULL };
 #define FORMATS (sizeof report_formats / sizeof report_formats[0] - 1)
 
 const double report_quantiles[QUANTILES] = { 0.5, 0.9, 0.95, 0.99, 0.999, 0.9999 };
@@ -49,6 +49,8 @@ int report_write(const struct run *r, const struct run *base, const char *format
 		report_put_junit(&b, r);
 	else if (!strcmp(format, "markdown"))
 		report_put_markdown(&b, r, base);
+	else if (!strcmp(format, "html"))
+		report_put_html(&b, r, base);
 	else
 		return -1;
 	return put_out(&b, to);

@@ -108,7 +108,7 @@ static void put_comparison(struct buf *b, const struct tally *t, const struct ru
 {
 	const struct tally *before = report_base(base, t);
 	struct comparison c;
-	char was[32], is[32], change[64];
+	char was[32], is[32], change[120];
 	if (!before)
 		return;
 	compare(before, t, &c);

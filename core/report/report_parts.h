@@ -49,6 +49,8 @@ void report_put_csv(struct buf *b, const struct run *r);
 void report_put_junit(struct buf *b, const struct run *r);
 void report_put_markdown(struct buf *b, const struct run *r, const struct run *base);
 void report_put_html(struct buf *b, const struct run *r, const struct run *base);
+/* The plots of a plan (base: NULL or the earlier run's). */
+void report_put_plots(struct buf *b, const struct tally *t, const struct tally *base);
 void report_put_terminal(struct buf *b, const struct run *r, const struct run *base, bool colour);
 
 /* Text of XML and HTML: escaped, without what may not stand there. */

@@ -191,7 +191,7 @@ static void put_comparison(const struct out *o, const struct tally *t, const str
 {
 	const struct tally *before = report_base(base, t);
 	struct comparison c;
-	char was[32], is[32], change[64];
+	char was[32], is[32], change[120];
 	if (!base)
 		return;
 	buf_putc(o->b, '\n');
@@ -208,9 +208,10 @@ static void put_comparison(const struct out *o, const struct tally *t, const str
 		const struct compare_line *l = &c.lines[i];
 		buf_printf(o->b, "  %-14s%10s%10s   ", l->name, text_compared(l, l->base, was, sizeof was),
 		           text_compared(l, l->now, is, sizeof is));
-		put_inked(o, l->verdict == COMPARE_BETTER ? GOOD : l->verdict == COMPARE_WORSE ? BAD : FAINT,
-		          compare_verdict_name(l->verdict));
-		buf_printf(o->b, "  %s\n", compare_change_text(l, change, sizeof change));
+		ink(o, l->verdict == COMPARE_BETTER ? GOOD : l->verdict == COMPARE_WORSE ? BAD : FAINT);
+		buf_printf(o->b, "%-20s", compare_verdict_name(l->verdict));
+		ink(o, PLAIN);
+		buf_printf(o->b, " %s\n", compare_change_text(l, change, sizeof change));
 	}
 }
 

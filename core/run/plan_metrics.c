@@ -30,7 +30,7 @@ static void metrics_of(const struct plan_run *run, struct metrics_page *p)
 #define SELF(metric, type, help, value, ...) \
 	metrics_self(p, metric, type, NULL, help, (double)(value), "plan", run->name, ##__VA_ARGS__, NULL)
 	SELF("probed_plan_running", METRICS_GAUGE, "Whether the plan runs: 0 while its window is closed, and once it has ended.",
-	     run->state != RUN_WAITS && run->state != RUN_OVER);
+	     run->state != PLAN_WAITS && run->state != PLAN_OVER);
 	SELF("probed_plan_inflight", METRICS_GAUGE, "Probes of a plan under way, or its virtual users.", run->inflight);
 	SELF("probed_plan_waiting", METRICS_GAUGE, "Probes of a plan that wait at a gate.", run->waiting);
 	SELF("probed_plan_asked_total", METRICS_COUNTER, "Probes that were due by a plan's schedule.", n->asked);
@@ -65,7 +65,7 @@ void plans_status_json(const struct core *core, struct buf *b)
 		buf_puts(b, run == core->runs ? "{\"name\":" : ",{\"name\":");
 		str_put_json(b, run->name, strlen(run->name));
 		buf_printf(b, ",\"state\":\"%s\",\"in_flight\":%u,\"waiting\":%u,\"asked\":%llu,\"sent\":%llu,\"dropped\":%llu}",
-		           run_state_name(run->state), run->inflight, run->waiting, (unsigned long long)run->tally->n.asked,
+		           plan_state_name(run->state), run->inflight, run->waiting, (unsigned long long)run->tally->n.asked,
 		           (unsigned long long)run->tally->n.sent, (unsigned long long)tally_dropped(&run->tally->n));
 	}
 	buf_putc(b, ']');

@@ -61,7 +61,7 @@ void plan_flow_end(struct flight *f, const struct wire_flow_end *m)
 	struct plan_run *run = f->run;
 	if (!m->over)
 		return;
-	if (run->state == RUN_SETUP && f->kind == FLIGHT_FLOW) {
+	if (run->state == PLAN_SETUP && f->kind == FLIGHT_FLOW) {
 		run->failed = m->outcome != PROBED_OK;
 		keep_vars(run, m);
 	}

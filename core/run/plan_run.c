@@ -13,6 +13,7 @@
 #include "base/mem.h"
 #include "config/model.h"
 #include "data/data.h"
+#include "measure/require.h"
 #include "plan/select.h"
 #include "plan/window.h"
 #include "run/crew.h"
@@ -22,7 +23,7 @@
 #define LEAD_NS (100 * NS_PER_MS)      /* workers get to know the targets before the first probe is due */
 #define SPREAD_MAX 256 /* with more targets each stays in its home */
 
-const char *run_state_name(enum run_state s)
+const char *plan_state_name(enum plan_state s)
 {
 	static const char *const names[] = { "waiting", "setup", "running", "ending", "teardown", "over" };
 	return names[s];
@@ -124,7 +125,7 @@ void plans_tell_worker(struct core *core, struct seat *seat)
 {
 	const struct plan_run *run;
 	DL_FOREACH(core->runs, run)
-		for (uint32_t i = 0; run->state != RUN_OVER && i < run->n_choices; i++)
+		for (uint32_t i = 0; run->state != PLAN_OVER && i < run->n_choices; i++)
 			if (run->choices[i].flow != UINT32_MAX && crew_same_pool(run->choices[i].steps[0], seat))
 				send_flow(run, &run->choices[i], seat);
 }
@@ -155,15 +156,15 @@ static void fill_choices(struct plan_run *run)
 
 /* --- windows ---------------------------------------------------------------------------------- */
 
-static void enter(struct plan_run *run, enum run_state state);
+static void enter(struct plan_run *run, enum plan_state state);
 
 static void on_edge(struct wheel_timer *t)
 {
 	struct plan_run *run = (struct plan_run *)((char *)t - offsetof(struct plan_run, edge));
 	CHECK_MAGIC(run, PLAN_RUN_MAGIC);
-	if (run->state == RUN_WAITS)
-		enter(run, RUN_WAITS);
-	else if (run->state == RUN_PACES)
+	if (run->state == PLAN_WAITS)
+		enter(run, PLAN_WAITS);
+	else if (run->state == PLAN_PACES)
 		plan_pace_end(run);
 }
 
@@ -219,43 +220,43 @@ static void over(struct plan_run *run)
 	struct plan_run *other;
 	bool more = false;
 	DL_FOREACH(core->runs, other)
-		more |= other->state != RUN_OVER;
+		more |= other->state != PLAN_OVER;
 	if (core->mode == CORE_PLANS && !more && !core->draining)
 		core_drain(core, 0);
 }
 
-static void enter(struct plan_run *run, enum run_state state)
+static void enter(struct plan_run *run, enum plan_state state)
 {
 	const struct plan *p = run->plan;
 	for (;;) {
 		run->state = state;
 		switch (state) {
-		case RUN_WAITS:
+		case PLAN_WAITS:
 			if (!run->stopping && !window_open(run))
 				return;
-			state = run->stopping ? RUN_ENDS : p->setup && !run->vars ? RUN_SETUP : RUN_PACES;
+			state = run->stopping ? PLAN_ENDS : p->setup && !run->vars ? PLAN_SETUP : PLAN_PACES;
 			break;
-		case RUN_SETUP:
+		case PLAN_SETUP:
 			run_part(run, p->n_choices);
 			return;
-		case RUN_PACES:
+		case PLAN_PACES:
 			if (pace_users(run->pace))
 				plan_users_begin(run);
 			else
 				plan_pace_begin(run);
 			return;
-		case RUN_ENDS:
+		case PLAN_ENDS:
 			loop_timer_stop(run->core->loop, &run->edge);
 			loop_timer_stop(run->core->loop, &run->due);
 			plans_set_slack(run->core);
 			if (run->inflight || run->waiting)
 				return;
-			state = run->plan->windows && !run->stopping ? RUN_WAITS : p->teardown ? RUN_TEARDOWN : RUN_OVER;
+			state = run->plan->windows && !run->stopping ? PLAN_WAITS : p->teardown ? PLAN_TEARDOWN : PLAN_OVER;
 			break;
-		case RUN_TEARDOWN:
+		case PLAN_TEARDOWN:
 			run_part(run, run->n_choices - 1);
 			return;
-		case RUN_OVER:
+		case PLAN_OVER:
 			over(run);
 			return;
 		}
@@ -266,18 +267,19 @@ static void finish(struct plan_run *run)
 {
 	if (run->inflight || run->waiting)
 		return;
-	if (run->state == RUN_SETUP) {
+	if (run->state == PLAN_SETUP) {
 		if (run->failed) {
+			snprintf(run->why, sizeof run->why, "plan %.60s: its setup failed: nothing was run", run->name);
 			log_error("plan not run", "plan", run->name, "why", "its setup failed", NULL);
 			tally_event(run->tally, clock_now_ns() - run->t0_ns, "setup failed: nothing was run");
 			run->stopping = true;
 		}
 		run->base_ns = clock_now_ns();
-		enter(run, run->stopping ? RUN_ENDS : RUN_PACES);
-	} else if (run->state == RUN_ENDS) {
-		enter(run, RUN_ENDS);
-	} else if (run->state == RUN_TEARDOWN) {
-		enter(run, RUN_OVER);
+		enter(run, run->stopping ? PLAN_ENDS : PLAN_PACES);
+	} else if (run->state == PLAN_ENDS) {
+		enter(run, PLAN_ENDS);
+	} else if (run->state == PLAN_TEARDOWN) {
+		enter(run, PLAN_OVER);
 	}
 }
 
@@ -289,7 +291,7 @@ static void on_settle(struct wheel_timer *t)
 
 void plan_settle(struct plan_run *run)
 {
-	if (!run->inflight && !run->waiting && run->state != RUN_PACES && run->state != RUN_OVER && !wheel_running(&run->settle))
+	if (!run->inflight && !run->waiting && run->state != PLAN_PACES && run->state != PLAN_OVER && !wheel_running(&run->settle))
 		loop_timer_set(run->core->loop, &run->settle, run->core->loop->now_ns);
 }
 
@@ -302,13 +304,13 @@ void plan_pace_end(struct plan_run *run)
 		run->asked_until_ns = now_ns;
 	if (users)
 		plan_users_stop(run, false);
-	enter(run, RUN_ENDS);
+	enter(run, PLAN_ENDS);
 }
 
 void plan_stop(struct plan_run *run, bool interrupted, const char *why)
 {
 	struct flight *f, *next;
-	if (run->state == RUN_OVER || run->stopping)
+	if (run->state == PLAN_OVER || run->stopping)
 		return;
 	run->stopping = true;
 	run->interrupted |= interrupted;
@@ -321,10 +323,10 @@ void plan_stop(struct plan_run *run, bool interrupted, const char *why)
 			tally_not_sent(run->tally, f->measure, TALLY_STOPPED, 1, f->due_ns - run->t0_ns);
 			plan_flight_free(f);
 		}
-	if (run->state == RUN_PACES)
+	if (run->state == PLAN_PACES)
 		plan_pace_end(run);
-	else if (run->state == RUN_WAITS)
-		enter(run, RUN_ENDS);
+	else if (run->state == PLAN_WAITS)
+		enter(run, PLAN_ENDS);
 }
 
 /* --- each second ------------------------------------------------------------------------------ */
@@ -340,15 +342,14 @@ static void on_second(struct wheel_timer *t)
 	} else {
 		run->paused_since_ns = 0;
 	}
-	double asked = run->state == RUN_PACES ? pace_rate_at(run->pace, now_ns - run->base_ns) : 0;
+	double asked = run->state == PLAN_PACES ? pace_rate_at(run->pace, now_ns - run->base_ns) : 0;
 	int32_t broken = tally_tick(run->tally, offset_ns, run->inflight, asked, run->paused_ns);
 	loop_timer_set(run->core->loop, t, run->t0_ns + (offset_ns / NS_PER_S + 1) * NS_PER_S);
 	if (broken >= 0 && !run->stopping) {
-		char why[200];
 		run->failed = true;
-		snprintf(why, sizeof why, "aborted: requirement %d does not hold", broken + 1);
-		log_error("plan aborted", "plan", run->name, "why", why, NULL);
-		plan_stop(run, true, why);
+		snprintf(run->why, sizeof run->why, "aborted: \"%.90s\" does not hold", requirement_text(run->plan->requires[broken]));
+		log_error("plan aborted", "plan", run->name, "why", run->why, NULL);
+		plan_stop(run, true, run->why);
 	}
 }
 
@@ -451,7 +452,7 @@ static int start(struct core *core, const struct plan *plan, char *error, size_t
 			send_flow(run, &run->choices[i], NULL);
 	loop_timer_set(core->loop, &run->second, run->t0_ns + NS_PER_S);
 	log_info("plan begins", "plan", run->name, NULL);
-	enter(run, RUN_WAITS);
+	enter(run, PLAN_WAITS);
 	return 0;
 }
 
@@ -463,7 +464,7 @@ int plan_start(struct core *core, const char *name, char *error, size_t size)
 		snprintf(error, size, "there is no [plan %s]", name);
 		return -1;
 	}
-	if (run && run->state != RUN_OVER) {
+	if (run && run->state != PLAN_OVER) {
 		snprintf(error, size, "plan %s is running already", name);
 		return -1;
 	}
@@ -507,9 +508,9 @@ void plans_leave(struct core *core, const struct model *next)
 		if (p && p->digest == run->plan->digest)
 			continue;
 		plan_stop(run, true, "its configuration changed");
-		if (run->state != RUN_OVER) { /* results that still come count nowhere */
+		if (run->state != PLAN_OVER) { /* results that still come count nowhere */
 			plan_cancel(run, "the configuration of its plan changed");
-			enter(run, RUN_OVER);
+			enter(run, PLAN_OVER);
 		}
 		run_free(run);
 	}

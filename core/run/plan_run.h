@@ -24,15 +24,15 @@ struct plan_ask {
 	double rate;    /* the highest rate is made this, a second; 0: as written */
 };
 
-enum run_state {
-	RUN_WAITS,    /* for its window to open */
-	RUN_SETUP,    /* one virtual user runs the setup */
-	RUN_PACES,    /* probes are due, or users run */
-	RUN_ENDS,     /* nothing more is due, but some are under way */
-	RUN_TEARDOWN, /* one virtual user runs the teardown */
-	RUN_OVER,
+enum plan_state {
+	PLAN_WAITS,    /* for its window to open */
+	PLAN_SETUP,    /* one virtual user runs the setup */
+	PLAN_PACES,    /* probes are due, or users run */
+	PLAN_ENDS,     /* nothing more is due, but some are under way */
+	PLAN_TEARDOWN, /* one virtual user runs the teardown */
+	PLAN_OVER,
 };
-const char *run_state_name(enum run_state s);
+const char *plan_state_name(enum plan_state s);
 
 /* A choice of the plan with its subjects. Setup and teardown follow the plan's own. */
 struct run_choice {
@@ -63,10 +63,11 @@ struct plan_run {
 	const struct plan *plan;
 	struct model *model; /* that the plan is of */
 	uint32_t id;         /* on the wire */
-	enum run_state state;
+	enum plan_state state;
 	bool stopping;    /* no further windows: it was told to end */
 	bool interrupted; /* before its schedule was through */
-	bool failed;      /* setup failed, or it was aborted by a requirement */
+	bool failed;      /* setup failed, or it was aborted by a requirement: */
+	char why[120];
 	struct run_choice *choices;
 	uint32_t n_choices; /* with setup and teardown */
 	uint32_t *measure_of; /* by subject id; UINT32_MAX: none */

@@ -181,7 +181,7 @@ static void on_due(struct wheel_timer *t)
 	CHECK_MAGIC(run, PLAN_RUN_MAGIC);
 	struct loop *loop = run->core->loop;
 	int64_t until_ns = loop->now_ns + run->ahead_ns;
-	for (uint32_t n = 0; run->next_ns <= until_ns && n < TURN_SENDS && run->state == RUN_PACES; n++) {
+	for (uint32_t n = 0; run->next_ns <= until_ns && n < TURN_SENDS && run->state == PLAN_PACES; n++) {
 		int64_t due_ns = run->next_ns;
 		uint64_t index = run->next_index;
 		take_next(run);
@@ -190,7 +190,7 @@ static void on_due(struct wheel_timer *t)
 		if (run->data_ended)
 			run->next_ns = INT64_MAX;
 	}
-	if (run->state != RUN_PACES)
+	if (run->state != PLAN_PACES)
 		return;
 	if (run->next_ns == INT64_MAX) {
 		plan_pace_end(run);
@@ -205,7 +205,7 @@ void plans_set_slack(struct core *core)
 	int64_t slack_ns = core->mode == CORE_ONCE ? 0 : PACE_GRID_NS;
 	const struct plan_run *run;
 	DL_FOREACH(core->runs, run)
-		if (run->state == RUN_PACES && run->grain_ns < slack_ns)
+		if (run->state == PLAN_PACES && run->grain_ns < slack_ns)
 			slack_ns = run->grain_ns;
 	core->loop->slack_ns = slack_ns;
 }

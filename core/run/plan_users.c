@@ -97,7 +97,7 @@ static void on_again(struct wheel_timer *t)
 	struct plan_run *run = (struct plan_run *)((char *)t - offsetof(struct plan_run, again));
 	CHECK_MAGIC(run, PLAN_RUN_MAGIC);
 	uint32_t n = run->n_lost_users, *users = run->lost_users;
-	if (run->state != RUN_PACES || !n)
+	if (run->state != PLAN_PACES || !n)
 		return;
 	run->lost_users = NULL;
 	run->n_lost_users = run->cap_lost_users = 0;
@@ -159,7 +159,7 @@ void plan_users_free(struct plan_run *run)
 
 void plan_user_lost(struct plan_run *run, uint64_t user)
 {
-	if (run->state == RUN_PACES && !run->stopping)
+	if (run->state == PLAN_PACES && !run->stopping)
 		lose(run, (uint32_t)user);
 }
 
