@@ -114,6 +114,7 @@ bool worker_dispatch(struct worker *w, struct flight *f)
 		                   .seq = f->seq,
 		                   .due_ns = f->due_ns,
 		                   .timeout_ns = f->timeout_ns,
+		                   .plan = f->run ? f->run->id : 0,
 		                   .flags = dispatch_flags(f) | (f->again ? DISPATCH_AGAIN : 0) };
 	wire_put_dispatch(&w->batch, &m);
 	w->n_batch++;

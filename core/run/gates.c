@@ -322,3 +322,8 @@ bool gates_paused(const struct gates *g)
 {
 	return g->paused;
 }
+
+int64_t gates_paused_ns(const struct gates *g)
+{
+	return resources_paused_ns(g->resources);
+}

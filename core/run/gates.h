@@ -23,6 +23,7 @@ struct loop;
 struct metrics_page;
 struct model;
 struct plan;
+struct resources_source;
 struct result;
 struct target;
 
@@ -61,6 +62,8 @@ struct gate_pass {
 
 /* gates_new() reads no model: nothing is limited until gates_apply(). */
 struct gates *gates_new(struct loop *loop);
+/* Whose use of resources is looked at beside this process's own: resources_source_of(core), once its crew is there. */
+void gates_watch(struct gates *g, const struct resources_source *source);
 /* Once all passes have ended or were cancelled. */
 void gates_free(struct gates *g);
 /* A new configuration is in force: what has the same kind and name keeps its stamps, places and states. Pointers to targets
@@ -108,6 +111,7 @@ void gates_each(const struct gates *g, void (*fn)(void *ctx, const struct gate_v
 /* Dispatch is paused for want of resources (resources.h says so): probes are refused with GATE_WHY_RESOURCES. */
 void gates_pause(struct gates *g, bool paused);
 bool gates_paused(const struct gates *g);
+int64_t gates_paused_ns(const struct gates *g); /* in all, since the start */
 
 /* Samples of probed's own numbers, from within a metrics source's self(). */
 void gates_metrics(const struct gates *g, struct metrics_page *page);

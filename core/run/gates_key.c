@@ -276,8 +276,15 @@ void gates_apply(struct gates *g, const struct model *m)
 			key_free(k);
 	}
 	g->global = held(key_get(g, GATE_GLOBAL, ""));
+	resources_apply(g->resources, m->limits.resources);
 	if (before)
 		model_unref(before);
+}
+
+void gates_watch(struct gates *g, const struct resources_source *source)
+{
+	CHECK_MAGIC(g, GATES_MAGIC);
+	resources_watch(g->resources, source);
 }
 
 struct gates *gates_new(struct loop *loop)
@@ -286,6 +293,7 @@ struct gates *gates_new(struct loop *loop)
 	g->magic = GATES_MAGIC;
 	g->loop = loop;
 	g->sweep_at = SWEEP_MIN;
+	g->resources = resources_new(loop, g);
 	if (getrandom(&g->seed, sizeof g->seed, 0) != sizeof g->seed)
 		g->seed = (uint64_t)loop->now_ns;
 	return g;
@@ -300,6 +308,7 @@ void gates_free(struct gates *g)
 	routes_drop(g);
 	HASH_ITER(hh, g->keys, k, next)
 		key_free(k);
+	resources_free(g->resources);
 	if (g->model)
 		model_unref(g->model);
 	g->magic = 0;

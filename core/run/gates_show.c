@@ -100,6 +100,7 @@ void gates_metrics(const struct gates *g, struct metrics_page *page)
 	             gate_why_name(GATE_WHY_RESOURCES), NULL);
 	metrics_self(page, "probed_gate_hosts", METRICS_GAUGE, NULL, "Hosts with limits of their own; the first thousand are shown.",
 	             s.hosts, NULL);
+	resources_metrics(g->resources, page);
 }
 
 struct status {

@@ -13,6 +13,7 @@
 #include "plan/breaker.h"
 #include "plan/gate.h"
 #include "run/gates.h"
+#include "run/resources.h"
 
 /* What limits one thing, by kind and name. */
 struct gate_key {
@@ -52,6 +53,7 @@ struct gate_route {
 struct gates {
 	unsigned magic;
 	struct loop *loop;
+	struct resources *resources;
 	struct model *model; /* a reference; NULL: nothing is limited */
 	struct gate_key *keys;
 	struct gate_route *routes;

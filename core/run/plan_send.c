@@ -216,8 +216,7 @@ void plan_pace_begin(struct plan_run *run)
 	run->ahead_ns = fast ? FAST_AHEAD_NS : SLOW_AHEAD_NS;
 	run->grain_ns = fast ? FAST_GRAIN_NS : PACE_GRID_NS;
 	run->due.fn = on_due;
-	run->flags = (fast || run->core->mode == CORE_PLANS ? DISPATCH_SOON : 0) |
-	             (uint32_t)(run->plan->slack_ns / NS_PER_US) << DISPATCH_SLACK_SHIFT;
+	run->flags = DISPATCH_PLAN | (uint32_t)(run->plan->slack_ns / NS_PER_US) << DISPATCH_SLACK_SHIFT;
 	plans_set_slack(run->core);
 	pace_begin(&run->cursor, run->pace, run->plan->seed);
 	take_next(run);

@@ -105,14 +105,19 @@ static void look(struct wheel_timer *t)
 	loop_timer_set(r->loop, &r->timer, r->loop->now_ns + LOOK_NS);
 }
 
-struct resources *resources_new(struct loop *loop, struct gates *gates, const struct resources_source *source)
+void resources_watch(struct resources *r, const struct resources_source *source)
+{
+	CHECK_MAGIC(r, RESOURCES_MAGIC);
+	r->source = *source;
+	r->usage.root = source->root;
+}
+
+struct resources *resources_new(struct loop *loop, struct gates *gates)
 {
 	struct resources *r = xnew(struct resources);
 	r->magic = RESOURCES_MAGIC;
 	r->loop = loop;
 	r->gates = gates;
-	r->source = source ? *source : (struct resources_source){ 0 };
-	r->usage.root = r->source.root;
 	r->timer.fn = look;
 	for (uint32_t i = 0; i < RESOURCES; i++)
 		r->last.value[i] = NAN;

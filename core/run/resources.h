@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * resources.h - looks once a second at what the machine and our processes use, from /proc and the cgroup, and pauses the
- * gates where a limit of [resources] is passed. Owned by the core's loop.
+ * gates where a limit of [resources] is passed. Owned by the gates; one thread.
  */
 #ifndef RUN_RESOURCES_H
 #define RUN_RESOURCES_H
@@ -31,7 +31,9 @@ struct resources_source {
 struct core;
 struct resources_source resources_source_of(struct core *core);
 
-struct resources *resources_new(struct loop *loop, struct gates *gates, const struct resources_source *source);
+struct resources *resources_new(struct loop *loop, struct gates *gates);
+/* Before that only this process and the machine are looked at. */
+void resources_watch(struct resources *r, const struct resources_source *source);
 void resources_free(struct resources *r);
 /* Other limits; sampling runs only while there is one. */
 void resources_apply(struct resources *r, const struct resource_limits *limits);

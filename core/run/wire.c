@@ -156,6 +156,7 @@ void wire_put_dispatch(struct buf *b, const struct wire_dispatch *m)
 	buf_i64(b, m->due_ns);
 	buf_i64(b, m->timeout_ns);
 	buf_u32(b, m->flags);
+	buf_u32(b, m->plan);
 }
 
 struct wire_dispatch wire_get_dispatch(struct cursor *c)
@@ -167,6 +168,7 @@ struct wire_dispatch wire_get_dispatch(struct cursor *c)
 	m.due_ns = cursor_i64(c);
 	m.timeout_ns = cursor_i64(c);
 	m.flags = cursor_u32(c);
+	m.plan = cursor_u32(c);
 	return m;
 }
 

@@ -180,12 +180,12 @@ struct wire_choice {
 enum {
 	DISPATCH_AGAIN = 1,  /* sent a second time after a worker's death */
 	DISPATCH_PROMPT = 2, /* somebody waits for the result: it is not held for others to leave with it */
-	DISPATCH_SOON = 4,   /* held for a millisecond at most */
+	DISPATCH_PLAN = 4,   /* a plan's, not monitoring's: tried again as its target says, the result held 1 ms at most */
 };
 /* The upper bits: how many microseconds it may start late, so that it shares a wake-up with others. */
 #define DISPATCH_SLACK_SHIFT 8
 
-/* u32 slot, u32 target, u64 seq, i64 due, i64 timeout, u32 flags */
+/* u32 slot, u32 target, u64 seq, i64 due, i64 timeout, u32 flags, u32 plan */
 struct wire_dispatch {
 	uint32_t slot;   /* of this worker's in-flight table: the bit in its page, and the name for the answer */
 	uint32_t target; /* id */
@@ -193,8 +193,9 @@ struct wire_dispatch {
 	int64_t due_ns;     /* monotonic; not started before */
 	int64_t timeout_ns; /* from the start */
 	uint32_t flags;
+	uint32_t plan; /* whose gates are asked; with DISPATCH_PLAN */
 };
-#define WIRE_DISPATCH_BYTES 36
+#define WIRE_DISPATCH_BYTES 40
 
 /* u32 each but for the last two, u64 */
 struct wire_stats {
@@ -269,7 +270,8 @@ struct worker_page {
 	_Atomic uint32_t slot;    /* the probe being called for, UINT32_MAX: none in particular */
 	_Atomic uint32_t n_drivers;
 	char drivers[64][48];     /* names, for the core; filled before READY */
-	_Atomic uint64_t started[WORKER_SLOTS / 64]; /* set when a slot's probe starts, cleared when its result is queued */
+	_Atomic uint64_t started[WORKER_SLOTS / 64]; /* set when a slot's probe starts, cleared when its result is queued;
+	                                           * a user's: from its first step until it is over */
 };
 
 #endif

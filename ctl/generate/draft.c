@@ -42,6 +42,19 @@ static void words_free(struct word *set)
 	}
 }
 
+static void secrets_free(struct secret *set)
+{
+	struct secret *s, *next;
+	HASH_ITER(hh, set, s, next)
+	{
+		HASH_DEL(set, s);
+		free(s->variable);
+		free(s->value);
+		free(s->what);
+		free(s);
+	}
+}
+
 static void request_free(struct request *r)
 {
 	for (size_t i = 0; i < r->n; i++) {
@@ -62,12 +75,7 @@ void draft_free(struct draft *d)
 	for (size_t i = 0; i < d->n; i++)
 		request_free(d->list[i]);
 	free(d->list);
-	for (size_t i = 0; i < d->n_secrets; i++) {
-		free(d->secrets[i].variable);
-		free(d->secrets[i].value);
-		free(d->secrets[i].what);
-	}
-	free(d->secrets);
+	secrets_free(d->secrets);
 	lines_free(&d->notes);
 	lines_free(&d->warnings);
 	words_free(d->names);

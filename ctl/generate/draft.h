@@ -40,6 +40,8 @@ struct request {
 
 struct secret {
 	char *variable, *value, *what;
+	bool used; /* stands in the file: see secrets_mark() */
+	UT_hash_handle hh;
 };
 
 struct word {
@@ -60,8 +62,7 @@ struct draft {
 	size_t elsewhere; /* left out for the host's */
 	struct lines notes;    /* comments at the head */
 	struct lines warnings; /* for stderr */
-	struct secret *secrets;
-	size_t n_secrets, cap_secrets;
+	struct secret *secrets; /* by variable, in the order of their coming */
 	struct word *names, *urls;
 	char error[600];
 };
@@ -109,6 +110,8 @@ void text_variable(struct draft *d, struct buf *out, const char *kind, const cha
 void text_form(struct draft *d, struct buf *out, const char *form, size_t n, const char *what);
 void text_json(struct draft *d, struct buf *out, const char *json, size_t n);
 bool secret_name(const char *name, size_t n);
+/* Marks those whose variables stand in a request still. */
+void secrets_mark(struct draft *d);
 
 /* name.c */
 /* [A-Za-z0-9_.-]+ of any text, malloc'ed. */

@@ -29,19 +29,39 @@ static int write_all(int fd, const struct buf *text)
 	return 0;
 }
 
-/* What is there is only replaced once the new file is whole. */
+static int fail_write(const char *path)
+{
+	fprintf(stderr, "probectl generate: can't write %s: %s\n", path, strerror(errno));
+	return -1;
+}
+
+static int write_new(const char *path, const struct buf *text, int mode)
+{
+	CLEANUP_CLOSE int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, mode);
+	return fd < 0 || write_all(fd, text) ? -1 : 0;
+}
+
+/* A file that is there is only replaced once the new one is whole; a device, a pipe or a terminal is written to. */
 static int write_file(const struct options *o, const struct buf *text, bool secret)
 {
-	CLEANUP_FREE char *path = o->force ? xasprintf("%s.%ld.new", o->output, (long)getpid()) : xstrdup(o->output);
-	int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, secret ? 0600 : 0644);
-	if (fd < 0 && errno == EEXIST) {
-		fprintf(stderr, "probectl generate: %s is there already: --force overwrites it\n", path);
+	struct stat st;
+	bool there = !stat(o->output, &st);
+	int mode = secret ? 0600 : there ? (int)(st.st_mode & 0777) : 0644;
+	if (there && !S_ISREG(st.st_mode)) {
+		CLEANUP_CLOSE int fd = open(o->output, O_WRONLY | O_CLOEXEC);
+		return fd < 0 || write_all(fd, text) ? fail_write(o->output) : 0;
+	}
+	if (!there)
+		return write_new(o->output, text, mode) ? fail_write(o->output) : 0;
+	if (!o->force) {
+		fprintf(stderr, "probectl generate: %s is there already: --force overwrites it\n", o->output);
 		return -1;
 	}
-	if (fd < 0 || write_all(fd, text) || close(fd) || (o->force && rename(path, o->output))) {
-		fprintf(stderr, "probectl generate: can't write %s: %s\n", path, strerror(errno));
-		if (fd >= 0)
-			unlink(path);
+	CLEANUP_FREE char *real = realpath(o->output, NULL);
+	CLEANUP_FREE char *path = xasprintf("%s.%ld.new", real ? real : o->output, (long)getpid());
+	if (write_new(path, text, mode) || rename(path, real ? real : o->output)) {
+		fail_write(path);
+		unlink(path);
 		return -1;
 	}
 	return 0;
@@ -60,14 +80,19 @@ static void tell_summary(const struct options *o, const struct draft *d)
 	fprintf(stderr, "probectl generate: %zu %s%s%s", d->n, d->flow ? "step" : "target", d->n == 1 ? "" : "s", o->output ? " in " : "");
 	if (o->output)
 		fprintf(stderr, "%s", o->output);
-	for (size_t i = 0; i < d->n_secrets; i++)
-		fprintf(stderr, "%s%s", i ? " " : "; set ", d->secrets[i].variable);
+	const char *before = "; set ";
+	for (const struct secret *s = d->secrets; s; s = s->hh.next)
+		if (s->used) {
+			fprintf(stderr, "%s%s", before, s->variable);
+			before = " ";
+		}
 	fputc('\n', stderr);
 }
 
-static int output(const struct options *o, const struct draft *d)
+static int output(const struct options *o, struct draft *d)
 {
 	CLEANUP_BUF struct buf text = { 0 };
+	secrets_mark(d);
 	draft_write(d, &o->layout, &text);
 	if (o->output)
 		return write_file(o, &text, d->keep_secrets);

@@ -198,8 +198,10 @@ static void read_children(struct reading *r)
 static int read_first(struct reading *r, const char *from)
 {
 	size_t n;
-	if (input_is_url(from)) {
-		r->first = xstrdup(from);
+	CLEANUP_LINK struct link link = { 0 };
+	if (input_is_url(from) && !link_parse(&link, from, NULL)) {
+		r->first = link_text(&link);
+		draft_seen(r->d, r->first);
 		return read_url(r, from);
 	}
 	CLEANUP_FREE char *text = input_read(r->d, from, SITEMAP_MAX, &n);

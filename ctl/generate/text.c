@@ -47,30 +47,51 @@ static char *variable_name(const char *kind)
 	return buf_cstr(&out);
 }
 
-static const struct secret *find_variable(const struct draft *d, const char *variable)
+static struct secret *find_variable(const struct draft *d, const char *variable, size_t n)
 {
-	for (size_t i = 0; i < d->n_secrets; i++)
-		if (!strcmp(d->secrets[i].variable, variable))
-			return &d->secrets[i];
-	return NULL;
+	struct secret *s;
+	HASH_FIND(hh, d->secrets, variable, n, s);
+	return s;
 }
 
 /* The variable of this value: the same one again for the same value, another one for another. */
 static const char *variable_for(struct draft *d, const char *kind, const char *value, const char *what)
 {
 	CLEANUP_FREE char *base = variable_name(kind);
-	CLEANUP_FREE char *name = xstrdup(base);
-	const struct secret *s;
-	for (unsigned i = 2; (s = find_variable(d, name)) && strcmp(s->value, value) != 0; i++) {
+	char *name = xstrdup(base);
+	struct secret *s;
+	for (unsigned i = 2; (s = find_variable(d, name, strlen(name))) && strcmp(s->value, value) != 0; i++) {
 		free(name);
 		name = xasprintf("%s_%u", base, i);
 	}
-	if (s)
+	if (s) {
+		free(name);
 		return s->variable;
-	xgrow(d->secrets, d->n_secrets, d->cap_secrets);
-	d->secrets[d->n_secrets] =
-	    (struct secret){ .variable = xstrdup(name), .value = xstrdup(value), .what = xstrdup(what) };
-	return d->secrets[d->n_secrets++].variable;
+	}
+	s = xnew(struct secret);
+	*s = (struct secret){ .variable = name, .value = xstrdup(value), .what = xstrdup(what) };
+	HASH_ADD_KEYPTR(hh, d->secrets, s->variable, strlen(s->variable), s);
+	return s->variable;
+}
+
+static void mark_text(const struct draft *d, const char *text)
+{
+	for (const char *p = text ? strchr(text, '$') : NULL; p; p = strchr(p, '$')) {
+		size_t n = p[1] == '{' ? strcspn(p + 2, "}") : 0;
+		struct secret *s = n ? find_variable(d, p + 2, n) : NULL;
+		if (s)
+			s->used = true;
+		p += p[1] == '$' ? 2 : 1;
+	}
+}
+
+void secrets_mark(struct draft *d)
+{
+	for (size_t i = 0; i < d->n; i++) {
+		mark_text(d, d->list[i]->url);
+		for (size_t k = 0; k < d->list[i]->n; k++)
+			mark_text(d, d->list[i]->pairs[k].value);
+	}
 }
 
 void text_secret(struct draft *d, struct buf *out, const char *kind, const char *value, size_t n, const char *what)

@@ -193,12 +193,15 @@ static void put_head(struct buf *out, const struct draft *d, const struct layout
 	put_comment(out, "Check it: probed -c FILE --check");
 	for (size_t i = 0; i < d->notes.n; i++)
 		put_comment(out, d->notes.list[i]);
-	if (!d->n_secrets)
-		return;
-	buf_puts(out, ";\n; Secrets are not written here. Set in the environment:\n");
-	for (size_t i = 0; i < d->n_secrets; i++) {
-		CLEANUP_FREE char *line = xasprintf("  %-20s %.200s", d->secrets[i].variable, d->secrets[i].what);
-		put_comment(out, line);
+	bool any = false;
+	for (const struct secret *x = d->secrets; x; x = x->hh.next) {
+		if (!x->used)
+			continue;
+		if (!any)
+			buf_puts(out, ";\n; Secrets are not written here. Set in the environment:\n");
+		any = true;
+		CLEANUP_FREE char *secret = xasprintf("  %-20s %.200s", x->variable, x->what);
+		put_comment(out, secret);
 	}
 }
 

@@ -161,11 +161,12 @@ static void dispatch_pauses_and_goes_on(void **state)
 	struct loop *loop = loop_new();
 	struct gates *g = gates_new(loop);
 	struct resources_source source = { .root = root, .load = load };
-	struct resources *r = resources_new(loop, g, &source);
+	struct resources *r = resources_new(loop, g);
 	struct resource_limits limits = { .band = { [RESOURCE_MEMORY] = { .pause = 0.9, .resume = 0.8 },
 		                                    [RESOURCE_QUEUE] = { .pause = 1000, .resume = 500 } } };
 	enum resource cause;
 	put("/proc/meminfo", "MemTotal: 1000 kB\nMemAvailable: 50 kB\n");
+	resources_watch(r, &source);
 	queue = 0;
 	pass_seconds(loop, 5);
 	assert_false(gates_paused(g)); /* no limits, no look */
