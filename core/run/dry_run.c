@@ -12,7 +12,6 @@
 #include "base/str.h"
 #include "base/unit.h"
 #include "config/model.h"
-#include "config/print.h"
 #include "plan/gate.h"
 #include "plan/pace.h"
 #include "plan/select.h"
@@ -121,7 +120,7 @@ static void show_pace(struct dry *d)
 	if (count != UINT64_MAX)
 		buf_printf(&b, ", %" PRIu64 " in all", count);
 	if (length_ns != INT64_MAX)
-		buf_printf(&b, ", for %s", print_duration(length_ns, text, sizeof text));
+		buf_printf(&b, ", for %s", unit_format_duration(length_ns, text, sizeof text));
 	else if (count == UINT64_MAX)
 		buf_puts(&b, ", without end");
 	line(d, "asks", &b);
@@ -152,9 +151,18 @@ static void put_limit(struct dry *d, const char *of, const struct gcra_limit *li
 		return;
 	buf_printf(&b, "%s: ", of);
 	if (limit)
-		buf_puts(&b, gate_limit_format(limit, text, sizeof text));
+		buf_printf(&b, "limit %s", gate_limit_format(limit, text, sizeof text));
 	if (inflight)
 		buf_printf(&b, "%sinflight %" PRIu32, limit ? ", " : "", inflight);
+	line(d, "limit", &b);
+}
+
+static void put_rule(struct dry *d, const char *of, const struct gate_rule *rule)
+{
+	CLEANUP_BUF struct buf b = { 0 };
+	buf_printf(&b, "%s:", of);
+	for (uint32_t i = 0; i < rule->n_keys; i++)
+		buf_printf(&b, "%s %s %s", i ? "," : "", rule->keys[i].key, rule->keys[i].value);
 	line(d, "limit", &b);
 }
 
@@ -189,7 +197,7 @@ static void show_of_target(struct dry *d, const struct target *t, struct told *t
 	for (uint32_t i = 0; i < l->n_drivers; i++)
 		if (!strcmp(l->drivers[i].match, t->driver->name) && first_time(told, "driver", t->driver->name)) {
 			snprintf(of, sizeof of, "driver %s", t->driver->name);
-			put_limit(d, of, l->drivers[i].limit, l->drivers[i].inflight);
+			put_rule(d, of, &l->drivers[i]);
 		}
 	if (target_host(t, host, sizeof host))
 		return;
@@ -197,7 +205,7 @@ static void show_of_target(struct dry *d, const struct target *t, struct told *t
 		if (!fnmatch(l->hosts[i].match, host, 0)) {
 			snprintf(of, sizeof of, "host %s by [host %s]", host, l->hosts[i].match);
 			if (first_time(told, "host", host))
-				put_limit(d, of, l->hosts[i].limit, l->hosts[i].inflight);
+				put_rule(d, of, &l->hosts[i]);
 			return;
 		}
 }
