@@ -48,7 +48,8 @@ enum wire_type {
 	WIRE_ROWS_ASK = 35,    /* → core: u32 lease, u32 n; rows of data for users to come */
 	WIRE_ROWS = 36,        /* core →: u32 lease, u8 end (there are no more), u32 n, n × (u32 n, n × (str name, str value)) */
 	WIRE_GATE_ASK = 37,    /* → core: u32 plan, u32 target, str key (NULL: the target's own), u32 n */
-	WIRE_GATE_GRANT = 38,  /* core →: u32 plan, u32 target, str key, u32 n, n × i64 not before; n 0: refused, then u32 why, i64 ask again at */
+	WIRE_GATE_GRANT = 38,  /* core →: u32 plan, u32 target, str key, u32 n, n × i64 not before; n 0: refused, then u32 enum gate_why, i64 ask again at;
+	                        * one for each GATE_ASK, of at most as many: what lacks is asked for again */
 
 	/* the recorder; SINK_OPEN and SERVICE_START also go to a worker that checks, and open nothing there */
 	WIRE_SINK_OPEN = 40,   /* core →: struct wire_part; the same name again: opened anew, the old one closed after its queue */
@@ -180,9 +181,12 @@ struct wire_choice {
 enum {
 	DISPATCH_AGAIN = 1,  /* sent a second time after a worker's death */
 	DISPATCH_PROMPT = 2, /* somebody waits for the result: it is not held for others to leave with it */
+	DISPATCH_PLAN = 4,   /* a plan's, not monitoring's: tried again as its target says, the result held 1 ms at most */
 };
+/* The upper bits: how many microseconds it may start late, so that it shares a wake-up with others. */
+#define DISPATCH_SLACK_SHIFT 8
 
-/* u32 slot, u32 target, u64 seq, i64 due, i64 timeout, u32 flags */
+/* u32 slot, u32 target, u64 seq, i64 due, i64 timeout, u32 flags, u32 plan */
 struct wire_dispatch {
 	uint32_t slot;   /* of this worker's in-flight table: the bit in its page, and the name for the answer */
 	uint32_t target; /* id */
@@ -190,8 +194,9 @@ struct wire_dispatch {
 	int64_t due_ns;     /* monotonic; not started before */
 	int64_t timeout_ns; /* from the start */
 	uint32_t flags;
+	uint32_t plan; /* whose gates are asked; with DISPATCH_PLAN */
 };
-#define WIRE_DISPATCH_BYTES 36
+#define WIRE_DISPATCH_BYTES 40
 
 /* u32 each but for the last two, u64 */
 struct wire_stats {
@@ -200,18 +205,21 @@ struct wire_stats {
 	uint64_t loop_longest_ns, log_suppressed;
 };
 
-/* str name, str driver, u32 n, n × (str key, str value) */
+/* str name, str driver, u32 queue, u8 wait, u32 n, n × (str key, str value) */
 struct wire_part {
 	const char *name, *driver;
+	uint32_t queue; /* of a sink; 0: the default */
+	bool wait;
 	uint32_t n_options;
 	const struct kv *options; /* decoded: freed by wire_part_free() */
 };
 
-/* str name, u32 queued, u32 queue_max, u64 written, u64 dropped, u64 failed, str error (NULL: well) */
+/* str name, u32 queued, u32 queue_max, u64 written, u64 dropped, u64 failed, u8 holding, str error (NULL: well) */
 struct wire_sink_status {
 	const char *name;
 	uint32_t queued, queue_max;
 	uint64_t written, dropped, failed;
+	bool holding; /* its queue is full, and the recorder reads no more until there is room */
 	const char *error;
 };
 
@@ -263,7 +271,8 @@ struct worker_page {
 	_Atomic uint32_t slot;    /* the probe being called for, UINT32_MAX: none in particular */
 	_Atomic uint32_t n_drivers;
 	char drivers[64][48];     /* names, for the core; filled before READY */
-	_Atomic uint64_t started[WORKER_SLOTS / 64]; /* set when a slot's probe starts, cleared when its result is queued */
+	_Atomic uint64_t started[WORKER_SLOTS / 64]; /* set when a slot's probe starts, cleared when its result is queued;
+	                                           * a user's: from its first step until it is over */
 };
 
 #endif
