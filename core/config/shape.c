@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * shape.c - `expect.LABEL = body schema FILE`: the file's content takes its place behind its name, so that the expectation
- * is whole wherever it is judged.
+ * shape.c - `expect.LABEL = body schema FILE`: the file's content takes its place behind its name, so that the
+ * expectation is whole wherever it is judged.
  */
 #include "config/build.h"
 
@@ -54,8 +54,8 @@ static void squeeze(char *json)
 	*to = '\0';
 }
 
-static bool is_object(struct builder *b, const char *title, const char *shown, struct place at, const char *path, const char *json,
-		      size_t len)
+static bool is_object(struct builder *b, const char *title, const char *shown, struct place at, const char *path,
+		      const char *json, size_t len)
 {
 	json_error_t error;
 	json_t *doc = json_loadb(json, len, JSON_ALLOW_NUL | JSON_DECODE_INT_AS_REAL, &error);
@@ -78,7 +78,8 @@ static void watch(struct builder *b, const char *path)
 	m->target_files[m->n_target_files++] = xstrdup(path);
 }
 
-static const char *fill_in(struct builder *b, const char *title, const char *shown, const struct kv *kv, const char *file)
+static const char *fill_in(struct builder *b, const char *title, const char *shown, const struct kv *kv,
+			   const char *file)
 {
 	size_t len;
 	CLEANUP_FREE char *path = path_beside(kv->at.file ? kv->at.file : "", file);
