@@ -14,6 +14,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "base/wheel.h"
 #include "plan/breaker.h"
 
 struct buf;
@@ -34,7 +35,7 @@ enum gate_answer { GATE_GO, GATE_WAIT, GATE_NO };
 enum gate_why {
 	GATE_WHY_NONE,
 	GATE_WHY_LIMIT,     /* the wait for its slot would be longer than the target's timeout, or the queue is full */
-	GATE_WHY_INFLIGHT,  /* as many as may be are under way */
+	GATE_WHY_INFLIGHT,  /* the same for a place: as many as may be are under way */
 	GATE_WHY_BACKOFF,   /* its host is left alone for a while */
 	GATE_WHY_BREAKER,   /* its host's breaker is open */
 	GATE_WHY_RESOURCES, /* the machine has no room: dispatch is paused */
@@ -57,6 +58,7 @@ struct gate_pass {
 	struct gate_key *keys[GATE_KEYS_MAX];
 	struct gate_key *waits; /* the key in whose queue it stands; NULL: it does not wait */
 	struct gate_pass *prev, *next;
+	struct wheel_timer patience;
 	uint8_t n_keys;
 	bool passed, trial;
 };
