@@ -16,6 +16,7 @@
 #include "plugin/commands.h"
 #include "plugin/scan.h"
 #include "run/core.h"
+#include "run/dry_run.h"
 #include "run/load.h"
 #include "run/role.h"
 #include "run/show.h"
@@ -36,13 +37,24 @@ static int load(const struct cli *cli, struct loaded *first)
 	return EXIT_CONFIG;
 }
 
+/* "3 targets, " */
+static void put_count(size_t n, const char *what, const char *behind)
+{
+	printf("%zu %s%s%s", n, what, n == 1 ? "" : "s", behind);
+}
+
 static int cmd_check(struct loaded *first)
 {
 	const struct model *m = first->model;
 	if (!m->n_targets)
 		fputs("probed: nothing to probe: there is no [target ...]\n", stderr);
-	printf("%zu target%s, %zu sink%s, %zu service%s: ok\n", m->n_targets, m->n_targets == 1 ? "" : "s", m->n_sinks,
-	       m->n_sinks == 1 ? "" : "s", m->n_services, m->n_services == 1 ? "" : "s");
+	put_count(m->n_targets, "target", ", ");
+	if (m->n_steps)
+		put_count(m->n_steps, "step", ", ");
+	if (m->n_plans)
+		put_count(m->n_plans, "plan", ", ");
+	put_count(m->n_sinks, "sink", ", ");
+	put_count(m->n_services, "service", ": ok\n");
 	return 0;
 }
 
@@ -118,6 +130,9 @@ static int with_configuration(const struct cli *cli)
 		break;
 	case CLI_PRINT_CONFIG:
 		model_print(first.model, stdout);
+		break;
+	case CLI_DRY_RUN:
+		rc = cmd_dry_run(first.model, cli->plan, cli->count, stdout);
 		break;
 	case CLI_ONCE:
 		rc = cmd_once(cli, &first);

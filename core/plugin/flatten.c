@@ -26,8 +26,10 @@ static const struct array_rule rule_options = { "options", END_OF(struct probed_
 static const struct array_rule rule_facts = { "facts", END_OF(struct probed_fact, reserved), 512 };
 static const struct array_rule rule_schemes = { "schemes", END_OF(struct probed_scheme, reserved), 32 };
 
-/* Keys of a target that are probed's own. */
-static const char *const core_keys[] = { "driver", "interval", "timeout", "jitter", "family", "labels", "expect" };
+/* Keys of a target or a step that are probed's own. */
+static const char *const core_keys[] = { "driver", "interval", "timeout", "jitter", "family", "labels", "expect",
+                                         "weight", "monitor", "retry", "inflight", "limit", "target", "capture",
+                                         "before", "after", "hook", "on_fail", "think" };
 static const char *const sink_keys[] = { "driver", "queue", "on_full" };
 
 /* The first complaint stays; what follows it is skipped. */

@@ -117,8 +117,8 @@ def a_stall_shows_in_latency_and_not_in_service():
         _, plan = probectl(tmp, target("t", server.url, "inflight = 10\ntimeout = 10s") +
                            "[plan p]\nrun = one t\npace = rate %d/s for 10s\ninflight = 10000\n" % rate)
         step = plan["steps"][0]
-        assert step["latency"]["p99"] > 1.5, step["latency"]
-        assert step["service"]["p99"] < 0.3, step["service"]
+        assert step["latency_ms"]["p99"] > 1500, step["latency_ms"]
+        assert step["service_ms"]["p99"] < 300, step["service_ms"]
         assert len(server.end()) == rate * 10
 
 
@@ -128,7 +128,7 @@ def a_full_house_is_counted_as_dropped():
         code, plan = probectl(tmp, target("t", server.url, "timeout = 10s") +
                               "[plan p]\nrun = one t\npace = rate 100/s for 4s\ninflight = 10\nrequire.1 = dropped count == 0\n", ok=(1,))
         assert code == 1
-        dropped = plan["dropped"]["inflight"]
+        dropped = plan["dropped_by"]["inflight"]
         assert dropped > 150, dropped
         assert len(server.end()) + dropped == 400
         assert "inflight" in plan["held_back"], plan["held_back"]
@@ -140,7 +140,7 @@ def a_stalled_host_slows_no_other():
                            "[plan p]\nrun = round bad good\npace = rate 400/s for 5s\ninflight = 2000\n")
         steps = {s["name"]: s for s in plan["steps"]}
         assert steps["good"]["ok"] == 1000, steps["good"]
-        assert steps["good"]["latency"]["p99"] < 0.25, steps["good"]["latency"]
+        assert steps["good"]["latency_ms"]["p99"] < 250, steps["good"]["latency_ms"]
         assert steps["bad"]["ok"] < 1000
 
 
@@ -168,9 +168,9 @@ def a_killed_worker_costs_only_what_was_under_way():
         with open(out) as f:
             plan = json.load(f)["plans"][0]
         arrived = len(server.end())
-        # every one that was due was sent once, dropped or lost; what was lost may have arrived
+        # every one that was due was sent once; what was lost, which is unknown, may have arrived
         assert plan["asked"] == 4000, plan["asked"]
-        assert plan["ok"] + plan["lost"] + sum(plan["dropped"].values()) + plan["unknown"] - plan["lost"] == 4000, plan
+        assert plan["ok"] + plan["unknown"] + plan["dropped"] == 4000, plan
         assert plan["ok"] > 3900, plan["ok"]
         assert arrived >= plan["ok"]
         print("# lost %d" % plan["lost"])
@@ -202,8 +202,9 @@ def an_interrupted_run_reports_what_it_measured():
         assert process.wait(30) == 130
         process.stdout.close()
         with open(out) as f:
-            plan = json.load(f)["plans"][0]
-        assert plan["interrupted"] and plan["ok"] > 50, plan
+            whole = json.load(f)
+        plan = whole["plans"][0]
+        assert whole["end"] == "interrupted" and plan["ok"] > 50, whole
         assert plan["ok"] == len(server.end())
 
 
@@ -217,7 +218,7 @@ def the_daemon_runs_endless_plans_beside_monitoring():
                   "[plan finite]\nrun = one u\npace = rate 50/s for 1s\n\n"
                   "[plan closed]\nrun = one u\npace = rate 50/s\nwindow = daily 00:00-00:01\nexcept = 2000-01-01..2099-12-31\n")
         with Daemon(config) as daemon:
-            until(lambda: sum(r["plan"] == "endless" for r in daemon.results()) > 100, "results of the endless plan")
+            daemon.wait_results(lambda results: sum(r["plan"] == "endless" for r in results) > 100, "of the endless plan")
             plans = collections.Counter(r["plan"] for r in daemon.results())
             assert plans["monitor"] >= 2 and set(plans) == {"monitor", "endless"}, plans
             metrics = daemon.metrics()

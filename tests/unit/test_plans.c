@@ -19,6 +19,7 @@
 #include "plan/pace.h"
 #include "plan/resource.h"
 #include "plan/select.h"
+#include "plan/window.h"
 #include "sample.h"
 
 /* What most texts here begin with: lines 1 to 16. */
@@ -689,6 +690,55 @@ static void names_in_templates_are_known(void **state)
 	free(path);
 }
 
+static void windows_and_cron_entries_open_plans(void **state)
+{
+	(void)state;
+	struct model *m = good(BASE "[plan a]\nrun = home\npace = rate 1/s hold 1m\nwindow.1 = mon-fri 08:00-18:00 Europe/Berlin\n"
+				    "window.2 = sat 10:00-12:00\nexcept = 2026-12-25\ntimezone = Europe/London\n"
+				    "[plan b]\nrun = home\npace = rate 1/s\nwindow = mon-sun 00:00-24:00\n"
+				    "[plan c]\nrun = home\ncron = \"0 9 * * 1-5\" for 30m rate 40/min ; a comment\n");
+	const struct plan *a = model_plan(m, "a"), *b = model_plan(m, "b"), *c = model_plan(m, "c");
+	const int64_t monday = INT64_C(1764576000) * NS_PER_S; /* 2025-12-01 08:00 UTC */
+	assert_true(windows_at(a->windows, monday).open);
+	assert_false(windows_at(a->windows, monday - 2 * 3600 * NS_PER_S).open);
+	assert_true(windows_at(b->windows, monday).open);
+	assert_false(windows_at(c->windows, monday).open);
+	assert_true(windows_at(c->windows, monday + 3600 * NS_PER_S).open);
+	/* what comes back starts by itself, and a cron entry may say how fast */
+	assert_false(a->manual || b->manual || c->manual);
+	assert_true(pace_rate_max(c->pace) > 0.66 && pace_rate_max(c->pace) < 0.67);
+	char *text = print(m);
+	struct model *back = good(text);
+	char *again = print(back);
+	assert_string_equal(text, again);
+	free(text);
+	free(again);
+	model_unref(back);
+	model_unref(m);
+	static const struct wrong cases[] = {
+		{ R "window = monday\n",
+		  "a.ini:20: [plan p] window: column 1: unknown day \"monday\": expected mon to sun, a range such as mon-fri, daily, "
+		  "weekdays or weekend\n" },
+		{ R "window = mon 08:00-18:00 Europe/Berln\n",
+		  "a.ini:20: [plan p] window: column 17: no time zone \"Europe/Berln\" (did you mean \"Europe/Berlin\"?)\n" },
+		{ R "window = mon 08:00-18:00\ntimezone = Europe/Berln\n",
+		  "a.ini:21: [plan p] timezone: no time zone \"Europe/Berln\" (did you mean \"Europe/Berlin\"?)\n" },
+		{ R "timezone = Europe/Berlin\n", "a.ini:20: [plan p] timezone: is that of window, cron and except, and there is none\n" },
+		{ R "cron.1 = \"0 9 * * 1-5\" for 30m\ncron.2 = \"0 99 * * *\" for 1m\n",
+		  "a.ini:21: [plan p] cron.2: column 4: expected an hour from 0 to 23, found \"99\"\n" },
+		{ R "window = mon 08:00-18:00\nwindow.1 = tue 08:00-18:00\n",
+		  "a.ini:20: [plan p] window: stands beside a numbered one: write window.1, window.2 ... (or cron.1 ...)\n" },
+		{ R "window = mon 08:00-18:00\nexcept = christmas\n",
+		  "a.ini:21: [plan p] except: column 1: expected a date such as 2026-12-25, found \"christmas\"\n" },
+		{ R "window = mon 08:00-18:00\nexcept = 2020-01-01..2099-01-01\n",
+		  "a.ini:20: [plan p] window: never opens: the plan would never run\n" },
+		{ "[host h.*]\nlimit = 30/min\n[plan p]\nrun = home\ncron = \"0 9 * * 1-5\" for 30m rate 40/min\n",
+		  "a.ini:21: [plan p] cron: asks for up to 40/min, but [host h.*] (a.ini:17), for h.example.org, lets 30/min " LOOKS_LIKE
+		  "30/min, or raise the limit\n" },
+	};
+	assert_wrong(cases, ARRAY_LEN(cases));
+}
+
 static void what_nothing_runs_is_a_warning(void **state)
 {
 	(void)state;
@@ -697,8 +747,8 @@ static void what_nothing_runs_is_a_warning(void **state)
 				     "[plan p]\nrun = buy\npace = rate 1/s\n", &errs);
 	assert_int_equal(errs.errors, 0);
 	char *text = told(&errs);
-	assert_string_equal(text, "warning: a.ini:15: [step login] no flow and no plan runs it\n"
-				  "warning: a.ini:21: [flow look] no plan runs it\n");
+	assert_string_equal(text, "a.ini:15: warning: [step login] no flow and no plan runs it\n"
+				  "a.ini:21: warning: [flow look] no plan runs it\n");
 	model_unref(m);
 	free(text);
 	m = build(BASE "[step orders]\ntarget = api\n[plan p]\nrun = home\nsetup = login\nteardown = orders\npace = rate 1/s\n", &errs);
@@ -729,6 +779,7 @@ int main(void)
 		cmocka_unit_test(errors_of_limits),
 		cmocka_unit_test(names_in_templates_are_known),
 		cmocka_unit_test(what_nothing_runs_is_a_warning),
+		cmocka_unit_test(windows_and_cron_entries_open_plans),
 	};
 	registry = sample_registry();
 	int rc = cmocka_run_group_tests(tests, NULL, NULL);
