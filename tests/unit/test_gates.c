@@ -313,13 +313,13 @@ static void a_queue_is_bounded(void **state)
 	(void)state;
 	struct fixture f;
 	begin(&f, "[host two.example]\ninflight=1\n");
-	enum { N = 70000 };
+	enum { N = 20000 };
 	struct probe *many = xcalloc(N, sizeof *many);
 	uint32_t waiting = 0;
 	for (int i = 0; i < N; i++)
 		waiting += enter(&f, &many[i], "b", NULL) == GATE_WAIT;
-	assert_int_equal(waiting, 65536);
-	assert_int_equal(view(&f, GATE_HOST, "two.example").refused[GATE_WHY_INFLIGHT], N - 1 - 65536);
+	assert_int_equal(waiting, 16384);
+	assert_int_equal(view(&f, GATE_HOST, "two.example").refused[GATE_WHY_INFLIGHT], N - 1 - 16384);
 	for (int i = 0; i < N; i++) {
 		gates_cancel(f.g, &many[i].pass);
 		went_well(&f, &many[i]);
