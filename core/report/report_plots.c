@@ -110,7 +110,7 @@ static void put_throughput(struct buf *b, const struct tally *t, const struct co
 		            .y_unit = CHART_RATE, .x_max = end_of(t), .n = c->n_sending, .x = c->x,
 		            .about = "Probes a second that were asked for, sent, and dropped; the figures are in the table below." };
 	if (t->open_loop)
-		ch.series[ch.n_series++] = (struct chart_series){ .name = "asked", .colour = 7, .y = c->asked };
+		ch.series[ch.n_series++] = (struct chart_series){ .name = "asked", .colour = 7, .wide = true, .y = c->asked };
 	ch.series[ch.n_series++] = (struct chart_series){ .name = "achieved", .colour = 0, .y = c->sent };
 	if (tally_dropped(&t->n))
 		ch.series[ch.n_series++] = (struct chart_series){ .name = "dropped", .colour = 3, .y = c->dropped };
@@ -203,10 +203,10 @@ static void put_percentiles(struct buf *b, const struct hist *latency, const str
 	fill_percentiles(service, y[1]);
 	fill_percentiles(before, y[2]);
 	struct chart ch = { .title = "Latency by percentile", .x_name = "percentile", .x_unit = CHART_PERCENTILE, .y_unit = CHART_NS,
-		            .y_log = true, .x_max = fmin(DECADES, ceil(log10(fmax((double)latency->count, 10)))), .n = POINTS, .x = x,
+		            .y_log = true, .x_max = fmin(DECADES, log10(fmax((double)latency->count, 10))), .n = POINTS, .x = x,
 		            .n_series = 2, .about = "Latency and service time at each percentile; the figures are in the table below.",
-		            .series = { { .name = "latency (from the due time)", .colour = 0, .y = y[0] },
-		                        { .name = "service (from the send)", .colour = 1, .y = y[1] } } };
+		            .series = { { .name = "service (from the send)", .colour = 1, .wide = true, .y = y[1] },
+		                        { .name = "latency (from the due time)", .colour = 0, .y = y[0] } } };
 	if (before->count)
 		ch.series[ch.n_series++] = (struct chart_series){ .name = "latency before", .colour = 0, .dashed = true, .y = y[2], .x = x,
 			                                          .n = POINTS };
