@@ -49,6 +49,12 @@ static void fill_sending(const struct tally *t, struct columns *c, uint32_t i)
 	c->inflight[i] = v->inflight;
 }
 
+/* The last few answers after the schedule's end: of them alone, percentiles say only that they were late. */
+static bool stragglers(const struct tally *t, uint32_t i, uint64_t count)
+{
+	return i * t->width_ns >= schedule_of(t) && count * 20 < tally_measured(&t->n) / t->n_intervals;
+}
+
 static void columns_of(const struct tally *t, struct columns *c)
 {
 	struct hist *h = xnew(struct hist);
@@ -67,7 +73,7 @@ static void columns_of(const struct tally *t, struct columns *c)
 		series_hist(t, i, TALLY_LATENCY, h);
 		spread_of(h, 1, &s);
 		for (int k = 0; k < LINES; k++)
-			c->y[k][i] = s.count ? s.p[shown[k]] : NAN;
+			c->y[k][i] = s.count && !stragglers(t, i, s.count) ? s.p[shown[k]] : NAN;
 		fill_sending(t, c, i);
 	}
 	free(h);
