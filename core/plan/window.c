@@ -120,6 +120,14 @@ static int64_t opens(const struct windows *w, int64_t t)
 	return least;
 }
 
+struct pace *windows_pace(const struct windows *w, size_t i)
+{
+	for (size_t k = 0; k < w->n_entries; k++)
+		if (w->entries[k].is_cron && !i--)
+			return w->entries[k].pace;
+	return NULL;
+}
+
 static int64_t ns(int64_t s)
 {
 	int64_t v;

@@ -28,6 +28,8 @@ struct windows_text {
  * then `except`. No entry at all is open always, but for what `except` names. */
 struct windows *windows_compile(const struct windows_text *text, char *error, size_t size, size_t *which);
 void windows_free(struct windows *w);
+/* The pace of cron entry i, in the order of the text; NULL: it has none, or there is no such entry. */
+struct pace *windows_pace(const struct windows *w, size_t i);
 
 struct window_state {
 	bool open;

@@ -16,6 +16,7 @@
 #include "run/crew.h"
 #include "run/load.h"
 #include "run/plan_run.h"
+#include "run/resources.h"
 
 #define TICK_NS (250 * NS_PER_MS)
 #define TICK_AT_START_NS (20 * NS_PER_MS)
@@ -214,6 +215,8 @@ struct core *core_new(enum core_mode mode, const char *config_path)
 	core->health = health_new();
 	core->recorder = recorder_link_new(core);
 	core->gates = gates_new(core->loop);
+	struct resources_source usage = resources_source_of(core);
+	gates_watch(core->gates, &usage);
 	core->tick.fn = on_tick;
 	core->drain_limit.fn = on_drain_limit;
 	core->stop_at.fn = on_stop_at;

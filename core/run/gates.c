@@ -245,8 +245,6 @@ void gate_key_serve(struct wheel_timer *t)
 bool gates_limited(const struct gates *g, const struct target *target, const struct plan *plan)
 {
 	struct gate_key *keys[GATE_KEYS_MAX];
-	if (g->paused)
-		return true;
 	/* what it may look up and remember is no change that anyone sees */
 	return g->model && gates_keys((struct gates *)(uintptr_t)g, target, NULL, plan, keys) > 0;
 }

@@ -2,7 +2,8 @@
 /*
  * gates.h - what stands between the choice of a target and its dispatch, for the probes of plans: limits of rate and of
  * probes under way (for the whole daemon, each host, driver, target and plan), backoff and breaker of each host, and the
- * machine's resources. Monitoring is not gated. Owned by the core's loop, one thread.
+ * machine's resources. Monitoring is not gated, and a plan's own `inflight` is counted where the plan runs. Owned by the
+ * core's loop, one thread.
  *
  * State is keyed by kind and name and outlives a reload. A probe waits in the queue of the narrowest key that holds it,
  * and takes nothing from any key until it may pass all of them: one that waits never holds up another's.
@@ -70,7 +71,8 @@ void gates_free(struct gates *g);
  * and plans of the model before are not used again. */
 void gates_apply(struct gates *g, const struct model *m);
 
-/* Does anything limit it at all? If not, neither enter nor leave needs to be called. `plan` may be NULL here and below. */
+/* Does anything limit it at all, apart from resources (gates_paused())? If not, neither enter nor leave needs to be called, until
+ * the next gates_apply(). `plan` may be NULL here and below. */
 bool gates_limited(const struct gates *g, const struct target *target, const struct plan *plan);
 /* May a probe of `target` be sent for `plan`? GO: tokens and places are taken. WAIT: pass->go() follows, in the order of
  * asking. NO: not sent, *why says what to count. */

@@ -54,7 +54,7 @@ static struct rule rule_of(const struct model *m, enum gate_kind kind, const cha
 		return target ? (struct rule){ .limit = target->limit, .inflight = target->inflight } : (struct rule){ 0 };
 	case GATE_PLAN:
 		plan = model_plan(m, name);
-		return plan ? (struct rule){ .limit = plan->limit, .inflight = plan->inflight } : (struct rule){ 0 };
+		return plan ? (struct rule){ .limit = plan->limit } : (struct rule){ 0 };
 	case GATE_KINDS:
 		break;
 	}
@@ -251,7 +251,7 @@ static bool limits_targets(const struct model *m)
 static bool limits_plans(const struct model *m)
 {
 	for (size_t i = 0; i < m->n_plans; i++)
-		if (m->plans[i]->limit || m->plans[i]->inflight)
+		if (m->plans[i]->limit)
 			return true;
 	return false;
 }

@@ -60,13 +60,9 @@ struct recorder_sink {
 
 /* --- the thread -------------------------------------------------------------------------------- */
 
-/* Waits, with the lock held, for news or until at_ns (0: for ever). */
+/* Waits, with the lock held, for news or until at_ns. */
 static void wait_until(struct recorder_sink *s, int64_t at_ns)
 {
-	if (!at_ns) {
-		pthread_cond_wait(&s->news, &s->lock);
-		return;
-	}
 	struct timespec ts = { .tv_sec = at_ns / NS_PER_S, .tv_nsec = at_ns % NS_PER_S };
 	pthread_cond_timedwait(&s->news, &s->lock, &ts);
 }
@@ -122,6 +118,7 @@ static bool open_sink(struct recorder_sink *s)
 		pthread_mutex_lock(&s->lock);
 		if (open) {
 			s->state = SINK_OPEN;
+			s->flush_at_ns = clock_now_ns() + FLUSH_EVERY_NS;
 			pthread_mutex_unlock(&s->lock);
 			return true;
 		}
@@ -141,13 +138,14 @@ static void flush_sink(struct recorder_sink *s)
 {
 	char error[ERROR_SIZE] = "";
 	int rc = s->plugin->flush ? s->plugin->flush(s->sink, error, sizeof error) : 0;
-	if (!rc)
-		s->unflushed = 0;
-	s->flush_at_ns = 0;
+	uint64_t lost = rc > 0 ? (uint64_t)rc : 0;
+	s->unflushed = !rc || s->unflushed < lost ? 0 : s->unflushed - lost;
+	s->flush_at_ns = clock_now_ns() + FLUSH_EVERY_NS;
 	if (rc || !s->write_failed)
 		set_error(s, "flush", rc ? error : NULL);
 	pthread_mutex_lock(&s->lock);
 	s->flushed = s->done;
+	s->failed += lost;
 	pthread_mutex_unlock(&s->lock);
 	s->wake(s->ctx);
 }
@@ -189,8 +187,6 @@ static void write_batch(struct recorder_sink *s, uint32_t n)
 		s->unflushed += good;
 	else
 		set_error(s, "write", error);
-	if (!s->flush_at_ns)
-		s->flush_at_ns = clock_now_ns() + FLUSH_EVERY_NS;
 }
 
 /* With the lock held. */
@@ -217,13 +213,13 @@ static void work(struct recorder_sink *s)
 		pthread_mutex_lock(&s->lock);
 		bool flush = false;
 		while (!s->queued && !s->closing && !s->reopen && !flush) {
-			flush = (s->flush_at_ns && clock_now_ns() >= s->flush_at_ns) || s->sync_want > s->flushed;
+			flush = clock_now_ns() >= s->flush_at_ns || s->sync_want > s->flushed;
 			if (!flush)
 				wait_until(s, s->flush_at_ns);
 		}
 		uint32_t n = take_batch(s);
 		bool reopen = s->reopen, end = s->closing && !n;
-		flush = flush || (s->flush_at_ns && clock_now_ns() >= s->flush_at_ns) ||
+		flush = flush || clock_now_ns() >= s->flush_at_ns ||
 		        (s->sync_want > s->flushed && s->sync_want <= s->done + n);
 		pthread_mutex_unlock(&s->lock);
 		if (reopen)

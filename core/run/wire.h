@@ -48,7 +48,8 @@ enum wire_type {
 	WIRE_ROWS_ASK = 35,    /* → core: u32 lease, u32 n; rows of data for users to come */
 	WIRE_ROWS = 36,        /* core →: u32 lease, u8 end (there are no more), u32 n, n × (u32 n, n × (str name, str value)) */
 	WIRE_GATE_ASK = 37,    /* → core: u32 plan, u32 target, str key (NULL: the target's own), u32 n */
-	WIRE_GATE_GRANT = 38,  /* core →: u32 plan, u32 target, str key, u32 n, n × i64 not before; n 0: refused, then u32 why, i64 ask again at */
+	WIRE_GATE_GRANT = 38,  /* core →: u32 plan, u32 target, str key, u32 n, n × i64 not before; n 0: refused, then u32 enum gate_why, i64 ask again at;
+	                        * one for each GATE_ASK, of at most as many: what lacks is asked for again */
 
 	/* the recorder; SINK_OPEN and SERVICE_START also go to a worker that checks, and open nothing there */
 	WIRE_SINK_OPEN = 40,   /* core →: struct wire_part; the same name again: opened anew, the old one closed after its queue */
@@ -95,6 +96,17 @@ enum result_kind {
 
 enum {
 	TARGET_GATED = 1, /* steps ask for tokens (WIRE_GATE_ASK) before they start */
+};
+
+/* Why a GATE_GRANT refuses. */
+enum gate_why {
+	GATE_LIMIT = 0,
+	GATE_BACKOFF = 1,
+	GATE_BREAKER = 2,
+	GATE_INFLIGHT = 3,
+	GATE_RESOURCES = 4,
+	GATE_OVER = 5, /* the plan is not there any more */
+	GATE_WHYS = 6
 };
 
 /* u32 id, str name, str driver, u32 family, i64 timeout, i64 interval, u32 n, n × (str key, str value),

@@ -220,8 +220,10 @@ static int on_flow_frame(struct worker *w, uint16_t type, struct cursor *c)
 		return on_users(w, c);
 	case WIRE_USERS_STOP:
 		return lease_on_stop(w, c);
-	default:
+	case WIRE_ROWS:
 		return lease_on_rows(w, c);
+	default:
+		return gate_on_grant(w, c);
 	}
 }
 
@@ -266,6 +268,7 @@ static int on_frame(void *ctx, uint16_t type, struct cursor *c)
 	case WIRE_USERS:
 	case WIRE_USERS_STOP:
 	case WIRE_ROWS:
+	case WIRE_GATE_GRANT:
 		return w->check_only ? -1 : on_flow_frame(w, type, c);
 	case WIRE_SYNC:
 		return on_sync(w, c);
@@ -392,6 +395,7 @@ static void worker_end(struct worker *w, int fd)
 	}
 	probes_cancel_all(w); /* what threads had kept */
 	flows_free(w);
+	gates_free(w);
 	free_drivers(w);
 	loader_close_all();
 	vital_stop(w);

@@ -29,13 +29,14 @@ static struct probed_probe *probe_make(struct worker *w, struct instance *inst, 
 {
 	struct probed_probe *p = probe_get(w);
 	p->state = PROBE_WAITING;
-	p->cancelled = p->looked = p->prompt = p->of_plan = false;
+	p->cancelled = p->looked = p->prompt = p->of_plan = p->passed = false;
 	p->phase = -1;
 	p->drv = inst->drv;
 	p->inst = inst;
 	inst->refs++;
 	p->user = NULL;
 	p->session = NULL;
+	p->gate = NULL;
 	p->plan = p->tries = p->tried = 0;
 	p->slot = slot;
 	p->target = inst->id;
@@ -76,6 +77,7 @@ int probe_dispatch(struct worker *w, const struct wire_dispatch *d)
 	p->of_plan = (d->flags & DISPATCH_PLAN) != 0;
 	p->plan = d->plan;
 	p->tries = p->of_plan ? inst->retry : 0;
+	p->passed = true; /* by the core */
 	p->due_ns = d->due_ns;
 	if (d->timeout_ns > 0)
 		p->timeout_ns = d->timeout_ns;
@@ -128,6 +130,7 @@ void probe_try_again(struct probed_probe *p, struct result *r)
 	q->user = p->user;
 	if (q->user)
 		q->user->probe = q;
+	q->passed = !p->of_plan;
 	q->deadline_ns = w->loop->now_ns + q->timeout_ns;
 	loop_timer_set(w->loop, &q->timer, w->loop->now_ns);
 }

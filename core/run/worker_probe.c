@@ -123,6 +123,7 @@ static void report(struct probed_probe *p, uint32_t outcome, uint32_t reason, co
 	if (p->user)
 		probe_capture(p, r);
 	loop_timer_stop(w->loop, &p->timer);
+	gate_leave(p);
 	w->slots[p->slot] = NULL;
 	w->inflight--;
 	if (probe_may_try_again(p, r)) {
@@ -173,7 +174,7 @@ static void end_unstarted(struct probed_probe *p, uint32_t outcome, uint32_t rea
 void probe_stop(struct probed_probe *p, uint32_t outcome, uint32_t reason, const char *message)
 {
 	struct drv *d = p->drv;
-	if (p->state == PROBE_WAITING || p->state == PROBE_QUEUED) {
+	if (p->state == PROBE_WAITING || p->state == PROBE_GATED || p->state == PROBE_QUEUED) {
 		end_unstarted(p, outcome, reason, message);
 		return;
 	}
@@ -261,6 +262,8 @@ bool turn_has_room(struct worker *w)
 void probe_begin(struct probed_probe *p)
 {
 	struct drv *d = p->drv;
+	if (p->inst->gated && !p->passed && !gate_pass(p))
+		return;
 	bool room = has_room(d);
 	if (room && TAILQ_EMPTY(&d->waiting) && turn_has_room(d->worker)) {
 		run(p);
@@ -319,6 +322,11 @@ static void timed_out(struct probed_probe *p)
 	int phase = p->phase;
 	probe_unlock(p);
 	snprintf(message, sizeof message, "timed out after %s%s%s", took, phase >= 0 ? " in " : "", phase >= 0 ? phase_name((uint32_t)phase) : "");
+	if (p->gate) {
+		snprintf(message, sizeof message, "held back by the limit of host %.60s until its timeout", gate_key(p->gate));
+		probe_stop(p, PROBED_UNKNOWN, PROBED_REASON_OVERLOADED, message);
+		return;
+	}
 	probe_stop(p, PROBED_ERROR, PROBED_REASON_TIMEOUT, message);
 }
 

@@ -128,6 +128,7 @@ struct work {
 enum probe_state {
 	PROBE_FREE,
 	PROBE_WAITING,    /* for its due time */
+	PROBE_GATED,      /* for a token */
 	PROBE_QUEUED,     /* for room in its driver */
 	PROBE_RUNNING,
 	PROBE_CANCELLING, /* inside the driver's cancel() */
@@ -140,12 +141,14 @@ struct probed_probe {
 	bool cancelled; /* ended by us rather than by the driver */
 	bool prompt;    /* DISPATCH_PROMPT */
 	bool of_plan;   /* DISPATCH_PLAN, or a step */
+	bool passed;    /* its gate */
 	bool looked;    /* for an answer once more, after the deadline */
 	int8_t phase;   /* under way, -1: none */
 	struct drv *drv;
 	struct instance *inst;
 	struct vuser *user;      /* whose step it is, until it is reported; NULL: a dispatch's */
 	struct session *session; /* a reference */
+	struct gate *gate;       /* that holds it back: in line, or on a hop */
 	uint32_t slot, target;
 	uint32_t plan, tries, tried; /* tries: left */
 	uint64_t seq;
@@ -154,7 +157,7 @@ struct probed_probe {
 	void *mem;
 	struct work *work;
 	pthread_mutex_t lock;
-	TAILQ_ENTRY(probed_probe) entry; /* free, waiting, jobs, done, reap or quarantine */
+	TAILQ_ENTRY(probed_probe) entry; /* free, in line at a gate, waiting, jobs, done, reap or quarantine */
 };
 
 /* Probes come from a few slabs, so that any pointer can be told from a probe without following it. */
@@ -191,6 +194,8 @@ struct worker {
 
 	struct flow *flows;   /* by id */
 	struct lease *leases; /* by number */
+	struct gate *gates;   /* by plan, target and key */
+	int64_t gates_swept_ns;
 	struct vuser **users; /* by slot */
 	struct users ready, spare_users;
 	uint32_t n_users;
@@ -272,6 +277,18 @@ void probe_unlock(struct probed_probe *p);
 void probe_send_sub(struct probed_probe *p, struct result *r);
 /* The running phase gets what it has so far. */
 void probe_phase_close(struct probed_probe *p, int64_t now_ns);
+
+/* worker_gate.c */
+/* May a probe of a gated target start? False: it waits in line, or has been ended. */
+bool gate_pass(struct probed_probe *p);
+/* It is held back no more. */
+void gate_leave(struct probed_probe *p);
+/* For host->gate(): ns to wait, 0: go. */
+int64_t gate_hop(struct probed_probe *p, const char *key);
+const char *gate_key(const struct gate *g);
+/* 0, or -1: the core broke the rules. */
+int gate_on_grant(struct worker *w, struct cursor *c);
+void gates_free(struct worker *w);
 
 /* worker_judge.c */
 /* Turns ok into fail where an expectation does not hold. A sub-result (`sub`) is judged only on what it has. */

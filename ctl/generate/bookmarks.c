@@ -97,7 +97,7 @@ static int read_text(struct draft *d, const char *from)
 	return rc;
 }
 
-int source_bookmarks(struct draft *d, const struct settings *set, const char *from)
+int source_bookmarks(struct draft *d, const struct source_settings *set, const char *from)
 {
 	(void)set;
 	int rc = strcmp(from, "-") != 0 && sqlite_is(from) ? read_sqlite(d, from) : read_text(d, from);

@@ -33,7 +33,7 @@ struct host {
 
 struct crawl {
 	struct draft *d;
-	const struct settings *set;
+	const struct source_settings *set;
 	struct fetcher *fetcher;
 	struct link start;
 	struct visit *queue;
@@ -230,7 +230,7 @@ static void crawl(struct crawl *c)
 		draft_note(c->d, "%zu links lead to other hosts", c->elsewhere);
 }
 
-int source_crawl(struct draft *d, const struct settings *set, const char *from)
+int source_crawl(struct draft *d, const struct source_settings *set, const char *from)
 {
 	struct crawl c = { .d = d, .set = set, .deadline_ns = clock_now_ns() + set->time_ns };
 	if (!input_is_url(from) || link_parse(&c.start, from, NULL))

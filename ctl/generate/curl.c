@@ -316,7 +316,7 @@ int curl_read(struct draft *d, const char *text, size_t n)
 	return rc ? rc : d->n || d->elsewhere || d->beyond ? 0 : draft_fail(d, "no command in it: expected curl and its options");
 }
 
-int source_curl(struct draft *d, const struct settings *set, const char *from)
+int source_curl(struct draft *d, const struct source_settings *set, const char *from)
 {
 	size_t n;
 	(void)set;

@@ -23,7 +23,7 @@ struct entry {
 
 struct har {
 	struct draft *d;
-	const struct settings *set;
+	const struct source_settings *set;
 	struct entry *list;
 	size_t n;
 	struct word *cookies; /* names that answers have set so far: a session has them by itself */
@@ -311,7 +311,7 @@ static int read_document(struct har *h, json_t *doc)
 	return h->d->n || h->d->elsewhere ? 0 : draft_fail(h->d, "no HTTP request in it that is wanted");
 }
 
-int har_read(struct draft *d, const struct settings *set, const char *text, size_t n)
+int har_read(struct draft *d, const struct source_settings *set, const char *text, size_t n)
 {
 	struct har h = { .d = d, .set = set };
 	struct word *w, *next;
@@ -331,7 +331,7 @@ int har_read(struct draft *d, const struct settings *set, const char *text, size
 	return rc;
 }
 
-int source_har(struct draft *d, const struct settings *set, const char *from)
+int source_har(struct draft *d, const struct source_settings *set, const char *from)
 {
 	size_t n;
 	CLEANUP_FREE char *text = input_read(d, from, SOURCE_MAX_BYTES, &n);

@@ -88,7 +88,7 @@ static int read_rows(struct draft *d, sqlite3 *db, const char *path, const char 
 	return d->n || d->elsewhere ? 0 : draft_fail(d, "%s: no visits to web pages%s", path, since_us ? " within that time" : "");
 }
 
-int source_history(struct draft *d, const struct settings *set, const char *from)
+int source_history(struct draft *d, const struct source_settings *set, const char *from)
 {
 	int64_t since_us = set->since_ns ? (clock_wall_ns() - set->since_ns) / 1000 : 0;
 	sqlite3 *db = sqlite_open(d, from);

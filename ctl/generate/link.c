@@ -66,6 +66,11 @@ int link_parse(struct link *l, const char *text, const char *base)
 	*l = (struct link){ 0 };
 	if (strlen(text) > LINK_MAX_BYTES || (base && strlen(base) > LINK_MAX_BYTES))
 		return -1;
+	/* the document itself, which libcurl takes for its folder */
+	if (base && (!*text || *text == '#')) {
+		text = base;
+		base = NULL;
+	}
 	CURLU *u = curl_url();
 	if (!u)
 		panic("out of memory");

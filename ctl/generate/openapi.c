@@ -136,7 +136,7 @@ static void add_path(struct openapi *o, const char *path, json_t *path_item, con
 	}
 }
 
-static int read_document(struct openapi *o, const struct settings *set)
+static int read_document(struct openapi *o, const struct source_settings *set)
 {
 	const char *three = text_of(o->doc, "openapi"), *two = text_of(o->doc, "swagger"), *path;
 	json_t *paths = json_object_get(o->doc, "paths"), *item, *version = json_object_get(o->doc, "swagger");
@@ -155,7 +155,7 @@ static int read_document(struct openapi *o, const struct settings *set)
 	return 0;
 }
 
-int openapi_read(struct draft *d, const struct settings *set, const char *text, size_t n, const char *from)
+int openapi_read(struct draft *d, const struct source_settings *set, const char *text, size_t n, const char *from)
 {
 	struct openapi o = { .d = d, .from = from };
 	json_error_t error;
@@ -173,7 +173,7 @@ int openapi_read(struct draft *d, const struct settings *set, const char *text, 
 	return rc;
 }
 
-static int read_url(struct draft *d, const struct settings *set, const char *from)
+static int read_url(struct draft *d, const struct source_settings *set, const char *from)
 {
 	struct fetcher *f = fetcher_new();
 	struct answer a = { 0 };
@@ -193,7 +193,7 @@ static int read_url(struct draft *d, const struct settings *set, const char *fro
 	return rc;
 }
 
-int source_openapi(struct draft *d, const struct settings *set, const char *from)
+int source_openapi(struct draft *d, const struct source_settings *set, const char *from)
 {
 	size_t n;
 	if (input_is_url(from))

@@ -11,7 +11,7 @@
 
 struct command {
 	const char *name;
-	int (*run)(struct draft *d, const struct settings *set, const char *from);
+	int (*run)(struct draft *d, const struct source_settings *set, const char *from);
 	const char *argument, *help;
 	size_t limit;   /* unless --limit says otherwise */
 	bool flow;      /* steps of a flow, unless --targets */
@@ -28,7 +28,7 @@ struct options {
 	int64_t limit;             /* of --limit or --top; 0: the command's */
 	struct layout layout;
 	struct draft draft;        /* its settings only */
-	struct settings settings;
+	struct source_settings settings;
 };
 
 /* 0, or -1 with a line in `error`. */

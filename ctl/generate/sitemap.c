@@ -19,7 +19,7 @@
 
 struct reading {
 	struct draft *d;
-	const struct settings *set;
+	const struct source_settings *set;
 	struct fetcher *fetcher;
 	char *first; /* the URL whose host is stayed on, NULL: none yet */
 	char **children;
@@ -208,7 +208,7 @@ static int read_first(struct reading *r, const char *from)
 	return text ? read_document(r, text, n, from) : -1;
 }
 
-int source_sitemap(struct draft *d, const struct settings *set, const char *from)
+int source_sitemap(struct draft *d, const struct source_settings *set, const char *from)
 {
 	struct reading r = { .d = d, .set = set, .fetcher = fetcher_new() };
 	int rc = read_first(&r, from);

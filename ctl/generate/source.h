@@ -15,7 +15,7 @@
 
 #define SOURCE_MAX_BYTES (64u << 20)
 
-struct settings {
+struct source_settings {
 	/* crawl */
 	int64_t depth, pages;
 	double rate; /* requests a second */
@@ -30,22 +30,22 @@ struct settings {
 };
 
 /* sources by name: FILE, - or a URL */
-int source_urls(struct draft *d, const struct settings *set, const char *from);
-int source_sitemap(struct draft *d, const struct settings *set, const char *from);
-int source_crawl(struct draft *d, const struct settings *set, const char *from);
-int source_history(struct draft *d, const struct settings *set, const char *from);
-int source_bookmarks(struct draft *d, const struct settings *set, const char *from);
-int source_openapi(struct draft *d, const struct settings *set, const char *from);
-int source_har(struct draft *d, const struct settings *set, const char *from);
-int source_curl(struct draft *d, const struct settings *set, const char *from);
+int source_urls(struct draft *d, const struct source_settings *set, const char *from);
+int source_sitemap(struct draft *d, const struct source_settings *set, const char *from);
+int source_crawl(struct draft *d, const struct source_settings *set, const char *from);
+int source_history(struct draft *d, const struct source_settings *set, const char *from);
+int source_bookmarks(struct draft *d, const struct source_settings *set, const char *from);
+int source_openapi(struct draft *d, const struct source_settings *set, const char *from);
+int source_har(struct draft *d, const struct source_settings *set, const char *from);
+int source_curl(struct draft *d, const struct source_settings *set, const char *from);
 
 /* the same from text */
 int urls_read(struct draft *d, const char *text, size_t n);
-int har_read(struct draft *d, const struct settings *set, const char *text, size_t n);
+int har_read(struct draft *d, const struct source_settings *set, const char *text, size_t n);
 int curl_read(struct draft *d, const char *text, size_t n);
 int curl_words(struct draft *d, char *const *words, size_t n);
 /* `from` NULL, or the URL that relative servers are relative to. */
-int openapi_read(struct draft *d, const struct settings *set, const char *text, size_t n, const char *from);
+int openapi_read(struct draft *d, const struct source_settings *set, const char *text, size_t n, const char *from);
 
 /* yaml.c: a YAML (or JSON) document as JSON; NULL with a line in `error`. */
 json_t *yaml_load(const char *text, size_t n, char *error, size_t size);

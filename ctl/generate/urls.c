@@ -81,7 +81,7 @@ int urls_read(struct draft *d, const char *text, size_t n)
 	return d->n || d->beyond || d->elsewhere ? 0 : draft_fail(d, "no URL in it: expected one a line");
 }
 
-int source_urls(struct draft *d, const struct settings *set, const char *from)
+int source_urls(struct draft *d, const struct source_settings *set, const char *from)
 {
 	size_t n;
 	(void)set;

@@ -250,26 +250,26 @@ static int write_out(struct outfile *o, char *error, uint64_t error_size)
 
 /* --- for the sink ------------------------------------------------------------------------------ */
 
-static int every(const struct probed_sink_args *args, int64_t *ns)
+static int every(const struct probed_sink_args *args, uint32_t base, int64_t *ns)
 {
-	const struct probed_value *v = probed_sink_option(args, OUTFILE_ROTATE_EVERY);
+	const struct probed_value *v = probed_sink_option(args, base + OUTFILE_ROTATE_EVERY);
 	*ns = 0;
 	return v->s && *v->s ? outfile_parse_every(v->s, ns) : 0;
 }
 
-int outfile_check(const struct probed_sink_args *args, char *error, uint64_t error_size)
+int outfile_check(const struct probed_sink_args *args, uint32_t base, char *error, uint64_t error_size)
 {
-	const struct probed_value *path = probed_sink_option(args, OUTFILE_PATH);
+	const struct probed_value *path = probed_sink_option(args, base + OUTFILE_PATH);
 	int64_t ns;
 	if (!path->s || !*path->s || path->s[path->len - 1] == '/' || path->len > OUTFILE_NAME_MAX - 64) {
 		snprintf(error, error_size, "path: expected the name of a file, or - for the standard output");
 		return -1;
 	}
-	if (every(args, &ns)) {
+	if (every(args, base, &ns)) {
 		snprintf(error, error_size, "rotate_every: expected hourly, daily, or a duration in whole s, m, h, d or w, such as 6h");
 		return -1;
 	}
-	if (!strcmp(path->s, "-") && (ns || probed_sink_option(args, OUTFILE_ROTATE_SIZE)->i)) {
+	if (!strcmp(path->s, "-") && (ns || probed_sink_option(args, base + OUTFILE_ROTATE_SIZE)->i)) {
 		snprintf(error, error_size, "path: the standard output can't be rotated; leave out rotate_size and rotate_every");
 		return -1;
 	}
@@ -291,10 +291,10 @@ void outfile_close(struct outfile *o)
 }
 
 struct outfile *outfile_open(const struct probed_host *host, const struct probed_sink_args *args,
-                             const struct outfile_format *format, char *error, uint64_t error_size)
+                             uint32_t base, const struct outfile_format *format, char *error, uint64_t error_size)
 {
 	struct outfile *o = calloc(1, sizeof *o);
-	if (!o || !(o->path = strdup(probed_sink_option(args, OUTFILE_PATH)->s)) ||
+	if (!o || !(o->path = strdup(probed_sink_option(args, base + OUTFILE_PATH)->s)) ||
 	    (format->header && !(o->header = strdup(format->header)))) {
 		free(o ? o->path : NULL);
 		free(o);
@@ -303,16 +303,16 @@ struct outfile *outfile_open(const struct probed_host *host, const struct probed
 	}
 	o->host = host;
 	o->quoted = format->quoted;
-	o->limit = (size_t)probed_sink_option(args, OUTFILE_BUFFER)->i;
-	o->rotate_bytes = (uint64_t)probed_sink_option(args, OUTFILE_ROTATE_SIZE)->i;
-	every(args, &o->rotate_ns);
-	o->keep = (uint32_t)probed_sink_option(args, OUTFILE_KEEP)->i;
-	o->compress = !strcmp(probed_sink_option(args, OUTFILE_COMPRESS)->s, "zstd");
+	o->limit = (size_t)probed_sink_option(args, base + OUTFILE_BUFFER)->i;
+	o->rotate_bytes = (uint64_t)probed_sink_option(args, base + OUTFILE_ROTATE_SIZE)->i;
+	every(args, base, &o->rotate_ns);
+	o->keep = (uint32_t)probed_sink_option(args, base + OUTFILE_KEEP)->i;
+	o->compress = !strcmp(probed_sink_option(args, base + OUTFILE_COMPRESS)->s, "zstd");
 	o->is_stdout = !strcmp(o->path, "-");
 	o->fd = o->is_stdout ? STDOUT_FILENO : -1;
 	/* what an earlier life left is compressed, but only where there is rotation at all */
 	o->pack_wanted = o->compress && (o->rotate_bytes || o->rotate_ns);
-	if (!o->is_stdout && open_file(o, !strcmp(probed_sink_option(args, OUTFILE_MODE)->s, "truncate"), error, error_size)) {
+	if (!o->is_stdout && open_file(o, !strcmp(probed_sink_option(args, base + OUTFILE_MODE)->s, "truncate"), error, error_size)) {
 		outfile_close(o);
 		return NULL;
 	}

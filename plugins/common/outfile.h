@@ -14,7 +14,7 @@
 
 #include "text.h"
 
-/* The first options of a sink that uses this; its own begin at OUTFILE_OPTIONS. */
+/* Options of a sink that uses this: so many from `base` on, where `flags` are those of the path. */
 enum {
 	OUTFILE_PATH,
 	OUTFILE_BUFFER,
@@ -26,21 +26,21 @@ enum {
 	OUTFILE_OPTIONS
 };
 
-#define OUTFILE_OPTION_TABLE                                                                                              \
-	[OUTFILE_PATH] = { .name = "path", .type = PROBED_TYPE_STRING, .flags = PROBED_OPTION_REQUIRED,                   \
-	                   .help = "The file to append to; - is the standard output." },                                  \
-	[OUTFILE_BUFFER] = { .name = "buffer", .type = PROBED_TYPE_SIZE, .def = "256KiB", .min = 4096, .max = 64 << 20,   \
-	                     .help = "Bytes of lines that wait to be written, also while the disk is full." },            \
-	[OUTFILE_MODE] = { .name = "mode", .type = PROBED_TYPE_CHOICE, .def = "append", .choices = "append|truncate",     \
-	                   .help = "Whether the file that is there at the start is kept or emptied." },                   \
-	[OUTFILE_ROTATE_SIZE] = { .name = "rotate_size", .type = PROBED_TYPE_SIZE, .min = 1024, .max = INT64_C(1) << 40,  \
-	                          .help = "Begins a new file before this one gets larger." },                             \
-	[OUTFILE_ROTATE_EVERY] = { .name = "rotate_every", .type = PROBED_TYPE_STRING,                                    \
+#define OUTFILE_OPTION_TABLE(base, path_flags) \
+	[(base) + OUTFILE_PATH] = { .name = "path", .type = PROBED_TYPE_STRING, .flags = (path_flags), \
+	                   .help = "The file to append to; - is the standard output." }, \
+	[(base) + OUTFILE_BUFFER] = { .name = "buffer", .type = PROBED_TYPE_SIZE, .def = "256KiB", .min = 4096, .max = 64 << 20, \
+	                     .help = "Bytes of lines that wait to be written, also while the disk is full." }, \
+	[(base) + OUTFILE_MODE] = { .name = "mode", .type = PROBED_TYPE_CHOICE, .def = "append", .choices = "append|truncate", \
+	                   .help = "Whether the file that is there at the start is kept or emptied." }, \
+	[(base) + OUTFILE_ROTATE_SIZE] = { .name = "rotate_size", .type = PROBED_TYPE_SIZE, .min = 1024, .max = INT64_C(1) << 40, \
+	                          .help = "Begins a new file before this one gets larger." }, \
+	[(base) + OUTFILE_ROTATE_EVERY] = { .name = "rotate_every", .type = PROBED_TYPE_STRING, \
 	                           .help = "Begins a new file at each full multiple of this time in UTC: hourly, daily, " \
-	                                   "or a duration from 1s on." },                                                 \
-	[OUTFILE_KEEP] = { .name = "keep", .type = PROBED_TYPE_INTEGER, .def = "10", .min = 0, .max = 100000,             \
-	                   .help = "Old files that are kept; 0 keeps all." },                                             \
-	[OUTFILE_COMPRESS] = { .name = "compress", .type = PROBED_TYPE_CHOICE, .def = "zstd", .choices = "zstd|no",       \
+	                                   "or a duration from 1s on." }, \
+	[(base) + OUTFILE_KEEP] = { .name = "keep", .type = PROBED_TYPE_INTEGER, .def = "10", .min = 0, .max = 100000, \
+	                   .help = "Old files that are kept; 0 keeps all." }, \
+	[(base) + OUTFILE_COMPRESS] = { .name = "compress", .type = PROBED_TYPE_CHOICE, .def = "zstd", .choices = "zstd|no", \
 	                       .help = "How old files are compressed." }
 
 struct outfile;
@@ -52,10 +52,10 @@ struct outfile_format {
 };
 
 /* 0, or -1 with a line. */
-int outfile_check(const struct probed_sink_args *args, char *error, uint64_t error_size);
+int outfile_check(const struct probed_sink_args *args, uint32_t base, char *error, uint64_t error_size);
 /* NULL with a line. */
 struct outfile *outfile_open(const struct probed_host *host, const struct probed_sink_args *args,
-                             const struct outfile_format *format, char *error, uint64_t error_size);
+                             uint32_t base, const struct outfile_format *format, char *error, uint64_t error_size);
 /* Not written any more: what is left in the buffer is lost. */
 void outfile_close(struct outfile *o);
 

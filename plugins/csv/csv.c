@@ -19,7 +19,7 @@
 enum { OPT_COLUMNS = OUTFILE_OPTIONS, OPT_PRESET, OPT_TIME };
 
 static const struct probed_option options[] = {
-	OUTFILE_OPTION_TABLE,
+	OUTFILE_OPTION_TABLE(0, PROBED_OPTION_REQUIRED),
 	[OPT_COLUMNS] = { .name = "columns", .type = PROBED_TYPE_STRING,
 	                  .help = "Fields of the record, with commas between; heading=field gives a column another name, and "
 	                          "field|field takes the first that has a value." },
@@ -61,7 +61,7 @@ static struct columns *make_columns(const struct probed_sink_args *args, char *e
 static int32_t sink_open(const struct probed_sink_args *args, int32_t check, void **sink, char *error,
                          uint64_t error_size)
 {
-	if (outfile_check(args, error, error_size))
+	if (outfile_check(args, 0, error, error_size))
 		return -1;
 	struct csv *s = calloc(1, sizeof *s);
 	if (!s || !(s->columns = make_columns(args, error, error_size))) {
@@ -70,7 +70,7 @@ static int32_t sink_open(const struct probed_sink_args *args, int32_t check, voi
 	}
 	struct outfile_format format = { .header = columns_header(s->columns), .quoted = 1 };
 	if (!check)
-		s->file = outfile_open(host, args, &format, error, error_size);
+		s->file = outfile_open(host, args, 0, &format, error, error_size);
 	if (check || !s->file) {
 		sink_close(s);
 		return check ? 0 : -1;

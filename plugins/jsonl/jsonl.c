@@ -5,7 +5,7 @@
 #include "../common/outfile.h"
 #include "line.h"
 
-static const struct probed_option options[] = { OUTFILE_OPTION_TABLE };
+static const struct probed_option options[] = { OUTFILE_OPTION_TABLE(0, PROBED_OPTION_REQUIRED) };
 
 static const struct probed_host *host;
 
@@ -13,11 +13,11 @@ static int32_t sink_open(const struct probed_sink_args *args, int32_t check, voi
                          uint64_t error_size)
 {
 	static const struct outfile_format format = { 0 };
-	if (outfile_check(args, error, error_size))
+	if (outfile_check(args, 0, error, error_size))
 		return -1;
 	if (check)
 		return 0;
-	*sink = outfile_open(host, args, &format, error, error_size);
+	*sink = outfile_open(host, args, 0, &format, error, error_size);
 	return *sink ? 0 : -1;
 }
 

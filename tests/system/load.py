@@ -218,7 +218,7 @@ def the_daemon_runs_endless_plans_beside_monitoring():
                   "[plan finite]\nrun = one u\npace = rate 50/s for 1s\n\n"
                   "[plan closed]\nrun = one u\npace = rate 50/s\nwindow = daily 00:00-00:01\nexcept = 2000-01-01..2099-12-31\n")
         with Daemon(config) as daemon:
-            until(lambda: sum(r["plan"] == "endless" for r in daemon.results()) > 100, "results of the endless plan")
+            daemon.wait_results(lambda results: sum(r["plan"] == "endless" for r in results) > 100, "of the endless plan")
             plans = collections.Counter(r["plan"] for r in daemon.results())
             assert plans["monitor"] >= 2 and set(plans) == {"monitor", "endless"}, plans
             metrics = daemon.metrics()

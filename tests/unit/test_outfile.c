@@ -58,8 +58,8 @@ static int teardown(void **state)
 
 static struct outfile *open_it(void)
 {
-	struct outfile *o = outfile_check(&args, error, sizeof error) ? NULL
-	                                                              : outfile_open(&sinks_host, &args, &format, error, sizeof error);
+	struct outfile *o = outfile_check(&args, 0, error, sizeof error) ? NULL
+	                                                              : outfile_open(&sinks_host, &args, 0, &format, error, sizeof error);
 	if (!o)
 		fail_msg("%s", error);
 	return o;

@@ -218,6 +218,9 @@ static void a_cron_entry_brings_its_pace(void **state)
 		assert_int_equal(s.until_ns, at(steps[i].to));
 		assert_string_equal(pace_text(s.pace, &b), steps[i].pace);
 	}
+	assert_string_equal(pace_text(windows_pace(w, 0), &b), "rate 40/min");
+	assert_string_equal(pace_text(windows_pace(w, 2), &b), "recorded Capture");
+	assert_null(windows_pace(w, 3));
 	windows_free(w);
 }
 
