@@ -333,7 +333,8 @@ static void check_keys(struct reading *r, const struct section *s)
 {
 	static const char *const lists[][2] = { { "window", "window.1" }, { "cron", "cron.1" } };
 	CLEANUP_FREE struct kv *list = xcalloc(r->all.n, sizeof *list);
-	memcpy(list, r->all.list, r->all.n * sizeof *list);
+	if (r->all.n)
+		memcpy(list, r->all.list, r->all.n * sizeof *list);
 	for (size_t i = 0; i < r->all.n; i++)
 		for (size_t k = 0; k < ARRAY_LEN(lists); k++)
 			if (!strcmp(list[i].key, lists[k][0])) {
