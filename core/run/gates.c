@@ -18,9 +18,20 @@
 
 /* --- one key ---------------------------------------------------------------------------------- */
 
+static bool key_full(const struct gate_key *k)
+{
+	return k->inflight_max && k->inflight >= k->inflight_max;
+}
+
+/* For a place of a plan nobody waits: an open schedule is never silently late. */
 static bool key_waits(const struct gate_key *k, int64_t now)
 {
-	return k->limit && gcra_wait(k->stamp, k->limit, now) > 0;
+	return (k->kind != GATE_PLAN && key_full(k)) || (k->limit && gcra_wait(k->stamp, k->limit, now) > 0);
+}
+
+static uint32_t key_holds_by(const struct gate_key *k)
+{
+	return key_full(k) ? GATE_WHY_INFLIGHT : GATE_WHY_LIMIT;
 }
 
 int64_t gate_key_slot(const struct gate_key *k, int64_t now)
@@ -34,7 +45,7 @@ static uint32_t key_refuses(const struct gate_key *k, int64_t now)
 		return GATE_WHY_BACKOFF;
 	if (k->breaker_spec && !breaker_may(&k->breaker, k->breaker_spec, now))
 		return GATE_WHY_BREAKER;
-	if (k->inflight_max && k->inflight >= k->inflight_max)
+	if (k->kind == GATE_PLAN && key_full(k))
 		return GATE_WHY_INFLIGHT;
 	return GATE_WHY_NONE;
 }
@@ -76,6 +87,8 @@ void gate_key_arm(struct gate_key *k)
 		return;
 	}
 	int64_t now = k->gates->loop->now_ns, at = now + (k->limit ? gcra_wait(k->stamp, k->limit, now) : 0);
+	if (key_full(k)) /* gates_leave() looks again */
+		at = k->soonest_ns;
 	loop_timer_set(k->gates->loop, &k->timer, at < k->soonest_ns ? at : k->soonest_ns);
 }
 
@@ -134,7 +147,7 @@ static uint32_t pass_try(struct gate_pass *pass, const struct gate_key *head, in
 	}
 	struct gate_key *k = *blocked;
 	if (k && (k->n_waiting >= GATE_QUEUE_MAX || (k->limit && gate_key_slot(k, now) > pass->until_ns)))
-		return gate_key_refused(k, GATE_WHY_LIMIT);
+		return gate_key_refused(k, key_holds_by(k));
 	return GATE_WHY_NONE;
 }
 
@@ -220,7 +233,7 @@ static void queue_expire(struct gate_key *k, int64_t now)
 		}
 		if (pass) {
 			queue_remove(pass);
-			pass_refuse(pass, pass->go ? gate_key_refused(k, GATE_WHY_LIMIT) : GATE_WHY_NONE);
+			pass_refuse(pass, pass->go ? gate_key_refused(k, key_holds_by(k)) : GATE_WHY_NONE);
 		} else
 			k->soonest_ns = soonest;
 	} while (pass);
@@ -303,6 +316,7 @@ void gates_leave(struct gates *g, struct gate_pass *pass, const struct driver_ta
 		if (!r && k->limit)
 			gcra_return(&k->stamp, k->limit, 1);
 		gate_key_learn(k, pass->trial, pass->passed_ns, driver, r);
+		gate_key_arm(k);
 	}
 	pass->passed = false;
 	pass_let_go(pass);

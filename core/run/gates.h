@@ -15,6 +15,7 @@
 #include <stdint.h>
 
 #include "plan/breaker.h"
+#include "plan/gate.h"
 
 struct buf;
 struct driver_table;
@@ -30,16 +31,6 @@ struct target;
 
 enum gate_answer { GATE_GO, GATE_WAIT, GATE_NO };
 
-/* Why a probe was not sent. */
-enum gate_why {
-	GATE_WHY_NONE,
-	GATE_WHY_LIMIT,     /* the wait for its slot would be longer than the target's timeout, or the queue is full */
-	GATE_WHY_INFLIGHT,  /* as many as may be are under way */
-	GATE_WHY_BACKOFF,   /* its host is left alone for a while */
-	GATE_WHY_BREAKER,   /* its host's breaker is open */
-	GATE_WHY_RESOURCES, /* the machine has no room: dispatch is paused */
-	GATE_WHYS
-};
 const char *gate_why_name(uint32_t why); /* "limit" */
 
 #define GATE_KEYS_MAX 5 /* target, plan, host, driver, global: the narrowest first */

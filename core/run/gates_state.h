@@ -78,7 +78,7 @@ static inline void gate_key_ref(struct gate_key *k)
 void gate_key_unref(struct gate_key *k);
 
 /* --- gates.c ---------------------------------------------------------------------------------- */
-#define GATE_QUEUE_MAX 1024
+#define GATE_QUEUE_MAX 16384
 int64_t gates_patience_ns(const struct target *target, const struct plan *plan);
 uint32_t gates_refused_paused(struct gates *g); /* counts it */
 uint32_t gate_key_refused(struct gate_key *k, uint32_t why);

@@ -206,7 +206,7 @@ int plan_gate_asked(struct seat *seat, struct cursor *c, struct core *core)
 {
 	uint32_t plan = cursor_u32(c), target = cursor_u32(c);
 	const char *key = cursor_str(c);
-	uint32_t n = cursor_u32(c), given = 0, why = GATE_WHY_RESOURCES;
+	uint32_t n = cursor_u32(c), given = 0, why = GATE_WHY_NONE;
 	int64_t at_ns[TOKENS_MAX] = { core->loop->now_ns };
 	const struct subject *s = target < core->n_ids ? core->subjects[target] : NULL;
 	const struct plan_run *run, *mine = NULL;
@@ -215,11 +215,13 @@ int plan_gate_asked(struct seat *seat, struct cursor *c, struct core *core)
 	DL_FOREACH(core->runs, run)
 		if (run->id == plan)
 			mine = run;
-	if (gates_paused(core->gates))
+	if (gates_paused(core->gates)) {
+		why = GATE_WHY_RESOURCES;
 		at_ns[0] += NS_PER_S;
-	else if (s && mine)
+	} else if (s && mine) {
 		given = gates_lease(core->gates, s->target, key, mine->plan, n < TOKENS_MAX ? n : TOKENS_MAX, core->loop->now_ns,
 		                    at_ns, &why);
+	}
 	struct buf *b = seat ? crew_frame(seat, WIRE_GATE_GRANT) : NULL;
 	if (!b)
 		return 0;

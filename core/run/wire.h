@@ -98,17 +98,6 @@ enum {
 	TARGET_GATED = 1, /* steps ask for tokens (WIRE_GATE_ASK) before they start */
 };
 
-/* Why a GATE_GRANT refuses. */
-enum gate_why {
-	GATE_LIMIT = 0,
-	GATE_BACKOFF = 1,
-	GATE_BREAKER = 2,
-	GATE_INFLIGHT = 3,
-	GATE_RESOURCES = 4,
-	GATE_OVER = 5, /* the plan is not there any more */
-	GATE_WHYS = 6
-};
-
 /* u32 id, str name, str driver, u32 family, i64 timeout, i64 interval, u32 n, n × (str key, str value),
  * u32 n, n × (str label, str expression), u32 flags, u32 retry, u8 go_on, i64 think_min, i64 think_max,
  * u32 n, n × (str variable, str query), str hook, u32 n, n × (str key, str script) */
