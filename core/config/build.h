@@ -133,6 +133,8 @@ void names_check(struct builder *b, const struct plan *p, const char *title, con
 /* plan_data.c: opens it for its columns, and writes into kv what is in force; NULL, with an error. */
 struct data *plan_data(struct builder *b, const char *title, struct kv *kv, struct plan *p);
 
+/* recorded.c: reads the file of a recorded pace, if it is one; false, with an error. */
+bool recorded_read(struct builder *b, const char *title, struct kv *kv, struct pace *pace);
 /* plan_windows.c: NULL: none, or, with an error, none that is right. */
 const struct windows *plan_windows(struct builder *b, const char *title, const struct kvs *all);
 /* The paces of cron entries; how many. */

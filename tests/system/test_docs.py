@@ -70,6 +70,9 @@ def the_one_in_the_manual_page_is_too():
 def those_that_are_installed_are_too():
     for name in ("probed.ini", "quickstart.ini"):
         check(read("etc", name), {}, name)
+    users = read("etc", "examples", "users.csv")
+    for path in glob.glob(os.path.join(SRC, "etc", "examples", "*.ini")):
+        check(read(path), {"users.csv": users}, path)
 
 
 def the_reference_says_what_the_plugins_declare():
