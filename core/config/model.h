@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * model.h - the configuration, built once and never changed: settings, targets, sinks, services.
+ * model.h - the configuration, built once and never changed: settings, targets, plans, sinks, services.
  *
  * Two steps, since the plugins' folders stand in the file: config_read() scans and merges the files,
  * config_settings() takes [probed] from it, and model_build() types everything against the plugins' tables.
@@ -19,9 +19,9 @@
 #include "plugin/table.h"
 
 struct config; /* sections of all files, merged, with places */
-struct backoff_rule;
-struct breaker_rule;
-struct gate_limit;
+struct backoff_spec;
+struct breaker_spec;
+struct gcra_limit;
 struct pace;
 struct requirement;
 struct resource_limits;
@@ -72,7 +72,7 @@ struct target {
 	bool monitor;            /* probed at its interval; steps never are */
 	uint32_t retry;          /* further tries of a plan's probe that had no valid answer; default 0 */
 	uint32_t inflight;       /* at most so many of plans' probes at a time; 0: no limit of its own */
-	const struct gate_limit *limit; /* NULL: none */
+	const struct gcra_limit *limit; /* NULL: none; a step's is its target's, and counts there */
 };
 #define TARGET_MAGIC 0x74617267u
 
@@ -97,6 +97,12 @@ struct choice {
 	int64_t think_min_ns, think_max_ns; /* between steps that say nothing themselves */
 };
 
+/* [flow NAME] */
+struct flow {
+	struct choice choice;
+	struct place at;
+};
+
 /* [plan NAME]: what (choices), when (pace, windows), how much at most (limit, inflight), what must hold (requires). */
 struct plan {
 	const char *name;
@@ -109,7 +115,7 @@ struct plan {
 	bool manual;                   /* starts when asked */
 	uint64_t seed;                 /* of selection and randomness; default from the name */
 	uint32_t inflight;             /* default 1000 */
-	const struct gate_limit *limit; /* NULL: none */
+	const struct gcra_limit *limit; /* NULL: none */
 	int64_t slack_ns;              /* probes due so close together share a wake-up; default 250us, 0: none */
 	int64_t timeout_ns;            /* of each probe; 0: the target's */
 	struct {
@@ -129,20 +135,24 @@ struct plan {
 /* [host GLOB] and [driver NAME]: limits by key. */
 struct gate_rule {
 	const char *match; /* a glob over host names, or a driver's name */
-	const struct gate_limit *limit;     /* NULL: none */
-	const struct backoff_rule *backoff; /* NULL: none; hosts only */
-	const struct breaker_rule *breaker; /* NULL: none; hosts only */
+	const struct gcra_limit *limit;     /* NULL: none */
+	const struct backoff_spec *backoff; /* NULL: none; hosts only */
+	const struct breaker_spec *breaker; /* NULL: none; hosts only */
 	uint32_t inflight; /* 0: no limit */
+	const struct kv *keys; /* as written, for printing */
+	uint32_t n_keys;
 	struct place at;
 };
 
 /* Everything that limits plans. */
 struct limits {
-	const struct gate_limit *limit; /* of all plans together; NULL: none */
+	const struct gcra_limit *limit; /* of all plans together; NULL: none */
 	uint32_t inflight;
 	const struct gate_rule *hosts, *drivers; /* the first that matches holds */
 	uint32_t n_hosts, n_drivers;
 	const struct resource_limits *resources; /* NULL: none */
+	const struct kv *resource_keys;          /* as written, for printing */
+	uint32_t n_resource_keys;
 };
 
 /* A sink or a service. */
@@ -151,6 +161,8 @@ struct part {
 	const struct part_table *table;
 	const struct kv *options;
 	uint32_t n_options;
+	uint32_t queue; /* records of a sink that may wait; 0: the default */
+	bool wait;      /* a sink whose queue is full: nothing is dropped, all wait */
 	uint64_t digest;
 	struct place at;
 };
@@ -170,6 +182,8 @@ struct model {
 	size_t n_targets;
 	struct target **steps; /* sorted by name; no name is both a target's and a step's */
 	size_t n_steps;
+	struct flow *flows; /* sorted by name, which no target and no step has */
+	size_t n_flows;
 	struct plan **plans;   /* sorted by name */
 	size_t n_plans;
 	struct limits limits;
@@ -191,6 +205,10 @@ void model_unref(struct model *m);
 const struct target *model_target(const struct model *m, const char *name);
 /* A target or a step. */
 const struct target *model_probed(const struct model *m, const char *name);
+const struct flow *model_flow(const struct model *m, const char *name);
+/* The key of limits and backoff by host: the host, without its port, of the option that the driver says is its gate; lower
+ * case. -1: it has none, or a template makes it anew each time. */
+int target_host(const struct target *t, char *out, size_t size);
 const struct plan *model_plan(const struct model *m, const char *name);
 
 /* The effective configuration as INI, secrets as "<redacted>". */
@@ -200,5 +218,13 @@ void model_print(const struct model *m, FILE *to);
 enum change { CHANGE_ADDED, CHANGE_REMOVED, CHANGE_CHANGED };
 void model_diff(const struct model *old, const struct model *new_model,
                 void (*fn)(void *ctx, enum change what, const struct target *before, const struct target *after), void *ctx);
+/* The same of their steps. */
+void model_diff_steps(const struct model *old, const struct model *new_model,
+                      void (*fn)(void *ctx, enum change what, const struct target *before, const struct target *after),
+                      void *ctx);
+/* The same of their plans. A target that changed does not change the plans that select it. */
+void model_diff_plans(const struct model *old, const struct model *new_model,
+                      void (*fn)(void *ctx, enum change what, const struct plan *before, const struct plan *after),
+                      void *ctx);
 
 #endif

@@ -28,16 +28,31 @@ static int parse(struct lexer *l, struct expectation *e, const struct driver_tab
 	return 0;
 }
 
-struct expectation *expectation_compile(const char *text, const struct driver_table *driver, char *error, size_t size)
+static struct expectation *compile(struct lexer *l, const struct driver_table *driver)
 {
 	struct expectation *e = xnew(struct expectation);
-	struct lexer l = { .text = text, .p = text, .error = error, .size = size };
 	e->magic = EXPECTATION_MAGIC;
-	if (parse(&l, e, driver)) {
+	if (parse(l, e, driver)) {
 		expectation_free(e);
 		return NULL;
 	}
 	return e;
+}
+
+struct expectation *expectation_compile(const char *text, const struct driver_table *driver, char *error, size_t size)
+{
+	struct lexer l = { .text = text, .p = text, .error = error, .size = size };
+	struct expectation *e = compile(&l, driver);
+	free(l.file);
+	return e;
+}
+
+char *expectation_file(const char *text, const struct driver_table *driver)
+{
+	char error[8];
+	struct lexer l = { .text = text, .p = text, .error = error, .size = sizeof error };
+	expectation_free(compile(&l, driver));
+	return l.file;
 }
 
 void expectation_free(struct expectation *e)
@@ -154,6 +169,8 @@ static bool beyond_the_cut(const struct expectation *e, const struct evidence *e
 	const struct predicate *p = &e->predicate;
 	if (e->source.query.kind != QUERY_BODY || e->source.body_use != BODY_TEXT || evidence->body_bytes <= evidence->body_len)
 		return false;
+	if (p->kind == PRED_SCHEMA)
+		return true;
 	return (predicate_textual(p) || e->source.n_filters) && (p->negate ? holds == 0 : p->kind == PRED_ENDS);
 }
 

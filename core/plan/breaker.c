@@ -114,13 +114,26 @@ static void enter_state(struct breaker *b, enum breaker_state state, int64_t now
 	b->opened += state == BREAKER_OPEN;
 }
 
+/* Trials that never came back must not keep it half-open for ever. */
+static bool trials_lost(const struct breaker *b, const struct breaker_spec *spec, int64_t now_ns)
+{
+	return b->trials_out && now_ns - b->trial_ns >= spec->open_ns + BREAKER_LOST_NS;
+}
+
+int64_t breaker_again_ns(const struct breaker *b, const struct breaker_spec *spec, int64_t now_ns)
+{
+	if (breaker_may(b, spec, now_ns))
+		return 0;
+	return b->state == BREAKER_OPEN ? b->since_ns + spec->open_ns : b->trial_ns + spec->open_ns + BREAKER_LOST_NS;
+}
+
 bool breaker_may(const struct breaker *b, const struct breaker_spec *spec, int64_t now_ns)
 {
 	switch (b->state) {
 	case BREAKER_OPEN:
 		return now_ns - b->since_ns >= spec->open_ns;
 	case BREAKER_HALF_OPEN:
-		return b->trials_out + b->trials_ok < spec->trials;
+		return b->trials_out + b->trials_ok < spec->trials || trials_lost(b, spec, now_ns);
 	default:
 		return true;
 	}
@@ -132,7 +145,10 @@ bool breaker_enter(struct breaker *b, const struct breaker_spec *spec, int64_t n
 		enter_state(b, BREAKER_HALF_OPEN, now_ns);
 	if (b->state != BREAKER_HALF_OPEN)
 		return false;
+	if (trials_lost(b, spec, now_ns))
+		b->trials_out = 0;
 	b->trials_out++;
+	b->trial_ns = now_ns;
 	return true;
 }
 

@@ -38,6 +38,7 @@ struct breaker {
 	uint32_t n_failed, next; /* of the ring */
 	uint32_t trials_out, trials_ok;
 	int64_t since_ns;   /* in this state */
+	int64_t trial_ns;   /* when the last trial began */
 	int64_t *failed_ns; /* the last spec.failures ones, owned */
 	uint32_t cap;
 	uint64_t opened; /* how often */
@@ -48,14 +49,18 @@ void breaker_clear(struct breaker *b);
 /* Another spec on a reload: keeps the state. */
 void breaker_respec(struct breaker *b, const struct breaker_spec *spec);
 
-/* May one pass? *trial: it is a trial, to be handed to breaker_leave(). Nothing is taken where it may not. */
+/* A trial that did not end so long after the breaker might have tried again is given up. */
+#define BREAKER_LOST_NS INT64_C(60000000000)
+/* May one pass? Changes nothing. */
 bool breaker_may(const struct breaker *b, const struct breaker_spec *spec, int64_t now_ns);
-/* It passes (after breaker_may()). Returns whether it is a trial. */
+/* It passes (after breaker_may()). Returns whether it is a trial, to be handed to breaker_leave(). */
 bool breaker_enter(struct breaker *b, const struct breaker_spec *spec, int64_t now_ns);
 /* It ended. `enter_ns`: when it passed; what did so before the present state says nothing about it. */
 void breaker_leave(struct breaker *b, const struct breaker_spec *spec, bool trial, enum fault how, int64_t enter_ns,
                    int64_t now_ns);
 
+/* When it may be tried next, at the latest; 0: now. */
+int64_t breaker_again_ns(const struct breaker *b, const struct breaker_spec *spec, int64_t now_ns);
 const char *breaker_state_name(enum breaker_state s); /* "half-open" */
 
 #endif

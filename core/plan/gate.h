@@ -15,6 +15,17 @@
 
 #define GATE_RATE_MAX 1e7 /* a second */
 
+/* Why a probe was not sent. The numbers cross to workers. */
+enum gate_why {
+	GATE_WHY_NONE = 0,      /* of a refusal: its plan is not there any more */
+	GATE_WHY_LIMIT = 1,     /* the wait for its slot would be longer than the target's timeout, or the queue is full */
+	GATE_WHY_INFLIGHT = 2,  /* as many as may be are under way: of the plan, or no place came free within the timeout */
+	GATE_WHY_BACKOFF = 3,   /* its host is left alone for a while */
+	GATE_WHY_BREAKER = 4,   /* its host's breaker is open */
+	GATE_WHY_RESOURCES = 5, /* the machine has no room: dispatch is paused */
+	GATE_WHYS = 6
+};
+
 /* step 0 (zeroed): no limit. */
 struct gcra_limit {
 	uint64_t num, den; /* units of the stamp in a nanosecond: num / den */

@@ -2,7 +2,8 @@
 /*
  * gates.h - what stands between the choice of a target and its dispatch, for the probes of plans: limits of rate and of
  * probes under way (for the whole daemon, each host, driver, target and plan), backoff and breaker of each host, and the
- * machine's resources. Monitoring is not gated. Owned by the core's loop, one thread.
+ * machine's resources. Monitoring is not gated, and a plan's own `inflight` is counted where the plan runs. Owned by the
+ * core's loop, one thread.
  *
  * State is keyed by kind and name and outlives a reload. A probe waits in the queue of the narrowest key that holds it,
  * and takes nothing from any key until it may pass all of them: one that waits never holds up another's.
@@ -14,6 +15,7 @@
 #include <stdint.h>
 
 #include "plan/breaker.h"
+#include "plan/gate.h"
 
 struct buf;
 struct driver_table;
@@ -23,21 +25,12 @@ struct loop;
 struct metrics_page;
 struct model;
 struct plan;
+struct resources_source;
 struct result;
 struct target;
 
 enum gate_answer { GATE_GO, GATE_WAIT, GATE_NO };
 
-/* Why a probe was not sent. */
-enum gate_why {
-	GATE_WHY_NONE,
-	GATE_WHY_LIMIT,     /* the wait for its slot would be longer than the target's timeout, or the queue is full */
-	GATE_WHY_INFLIGHT,  /* as many as may be are under way */
-	GATE_WHY_BACKOFF,   /* its host is left alone for a while */
-	GATE_WHY_BREAKER,   /* its host's breaker is open */
-	GATE_WHY_RESOURCES, /* the machine has no room: dispatch is paused */
-	GATE_WHYS
-};
 const char *gate_why_name(uint32_t why); /* "limit" */
 
 #define GATE_KEYS_MAX 5 /* target, plan, host, driver, global: the narrowest first */
@@ -48,8 +41,10 @@ struct gate_pass {
 	 * owed), else why it never will (nothing is owed). May free the pass, and may enter others. */
 	void (*go)(struct gate_pass *pass, uint32_t why);
 	int64_t asked_ns;
-	int64_t patience_ns; /* waits no longer than until then */
-	uint64_t ticket;
+	int64_t until_ns;  /* waits no longer: due time and timeout */
+	int64_t queued_ns; /* in the queue where it stands */
+	int64_t passed_ns;
+	uint64_t ticket; /* order of asking */
 	struct gate_key *keys[GATE_KEYS_MAX];
 	struct gate_key *waits; /* the key in whose queue it stands; NULL: it does not wait */
 	struct gate_pass *prev, *next;
@@ -59,12 +54,16 @@ struct gate_pass {
 
 /* gates_new() reads no model: nothing is limited until gates_apply(). */
 struct gates *gates_new(struct loop *loop);
+/* Whose use of resources is looked at beside this process's own: resources_source_of(core), once its crew is there. */
+void gates_watch(struct gates *g, const struct resources_source *source);
+/* Once all passes have ended or were cancelled. */
 void gates_free(struct gates *g);
 /* A new configuration is in force: what has the same kind and name keeps its stamps, places and states. Pointers to targets
  * and plans of the model before are not used again. */
 void gates_apply(struct gates *g, const struct model *m);
 
-/* Does anything limit it at all? If not, neither enter nor leave needs to be called. `plan` may be NULL here and below. */
+/* Does anything limit it at all, apart from resources (gates_paused())? If not, neither enter nor leave needs to be called, until
+ * the next gates_apply(). `plan` may be NULL here and below. */
 bool gates_limited(const struct gates *g, const struct target *target, const struct plan *plan);
 /* May a probe of `target` be sent for `plan`? GO: tokens and places are taken. WAIT: pass->go() follows, in the order of
  * asking. NO: not sent, *why says what to count. */
@@ -75,13 +74,15 @@ void gates_cancel(struct gates *g, struct gate_pass *pass);
 /* It ended: its places are free, backoff and breaker learn. r NULL: it never ran. Harmless on one that did not pass. */
 void gates_leave(struct gates *g, struct gate_pass *pass, const struct driver_table *driver, const struct result *r);
 
-/* Tokens for workers (steps, hops, retries, closed loops): takes up to n slots for `target`, or, where key is not NULL, for
- * the host of that name, and gives their times (monotonic) in order. Returns how many; 0: ask again at *out_ns (which it
- * sets also then). Where nothing limits, n times now. */
+/* Tokens for workers (steps, hops, retries, closed loops): takes up to n slots for `target`, or, where key is not NULL, with
+ * the host of that name in place of its own, and gives their times (monotonic) in order. Returns how many; 0: refused, *why
+ * says what for, and out_ns[0] when to ask again. Where nothing limits, n times now. Places are not counted: what leases
+ * bounds itself. */
 uint32_t gates_lease(struct gates *g, const struct target *target, const char *key, const struct plan *plan, uint32_t n,
-                     int64_t now_ns, int64_t *out_ns);
-/* One that was leased ended: its host's backoff and breaker learn. */
-void gates_learn(struct gates *g, const struct target *target, const struct driver_table *driver, const struct result *r);
+                     int64_t now_ns, int64_t *out_ns, uint32_t *why);
+/* One that was leased ended: its host's backoff and breaker learn. `key` as above. */
+void gates_learn(struct gates *g, const struct target *target, const char *key, const struct driver_table *driver,
+                 const struct result *r);
 
 enum gate_kind { GATE_TARGET, GATE_PLAN, GATE_HOST, GATE_DRIVER, GATE_GLOBAL, GATE_KINDS };
 const char *gate_kind_name(enum gate_kind k); /* "host" */
@@ -91,7 +92,7 @@ struct gate_view {
 	const char *name; /* "" for the global one */
 	uint32_t waiting, inflight, inflight_max; /* max 0: unlimited */
 	double rate;      /* a second; 0: unlimited */
-	bool has_breaker;
+	bool has_backoff, has_breaker;
 	enum breaker_state breaker;
 	uint64_t breaker_opened, backoffs;
 	int64_t backoff_until_ns; /* monotonic; 0 or past: none */
@@ -103,6 +104,7 @@ void gates_each(const struct gates *g, void (*fn)(void *ctx, const struct gate_v
 /* Dispatch is paused for want of resources (resources.h says so): probes are refused with GATE_WHY_RESOURCES. */
 void gates_pause(struct gates *g, bool paused);
 bool gates_paused(const struct gates *g);
+int64_t gates_paused_ns(const struct gates *g); /* in all, since the start */
 
 /* Samples of probed's own numbers, from within a metrics source's self(). */
 void gates_metrics(const struct gates *g, struct metrics_page *page);

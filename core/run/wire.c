@@ -202,6 +202,8 @@ void wire_put_part(struct buf *b, const struct wire_part *m)
 {
 	buf_str(b, m->name);
 	buf_str(b, m->driver);
+	buf_u32(b, m->queue);
+	buf_u8(b, m->wait);
 	wire_put_kvs(b, m->options, m->n_options);
 }
 
@@ -210,6 +212,8 @@ int wire_get_part(struct cursor *c, struct wire_part *m)
 	*m = (struct wire_part){ 0 };
 	m->name = cursor_str(c);
 	m->driver = cursor_str(c);
+	m->queue = cursor_u32(c);
+	m->wait = cursor_u8(c) != 0;
 	m->options = wire_get_kvs(c, &m->n_options);
 	if (!m->name || !m->driver)
 		c->bad = true;
@@ -232,6 +236,7 @@ void wire_put_sink_status(struct buf *b, const struct wire_sink_status *m)
 	buf_u64(b, m->written);
 	buf_u64(b, m->dropped);
 	buf_u64(b, m->failed);
+	buf_u8(b, m->holding);
 	buf_str(b, m->error);
 }
 
@@ -244,6 +249,7 @@ struct wire_sink_status wire_get_sink_status(struct cursor *c)
 	m.written = cursor_u64(c);
 	m.dropped = cursor_u64(c);
 	m.failed = cursor_u64(c);
+	m.holding = cursor_u8(c) != 0;
 	m.error = cursor_str(c);
 	if (!m.name)
 		c->bad = true;

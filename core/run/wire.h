@@ -98,17 +98,6 @@ enum {
 	TARGET_GATED = 1, /* steps ask for tokens (WIRE_GATE_ASK) before they start */
 };
 
-/* Why a GATE_GRANT refuses. */
-enum gate_why {
-	GATE_LIMIT = 0,
-	GATE_BACKOFF = 1,
-	GATE_BREAKER = 2,
-	GATE_INFLIGHT = 3,
-	GATE_RESOURCES = 4,
-	GATE_OVER = 5, /* the plan is not there any more */
-	GATE_WHYS = 6
-};
-
 /* u32 id, str name, str driver, u32 family, i64 timeout, i64 interval, u32 n, n × (str key, str value),
  * u32 n, n × (str label, str expression), u32 flags, u32 retry, u8 go_on, i64 think_min, i64 think_max,
  * u32 n, n × (str variable, str query), str hook, u32 n, n × (str key, str script) */
@@ -194,6 +183,8 @@ enum {
 	DISPATCH_PROMPT = 2, /* somebody waits for the result: it is not held for others to leave with it */
 	DISPATCH_PLAN = 4,   /* a plan's, not monitoring's: tried again as its target says, the result held 1 ms at most */
 };
+/* The upper bits: how many microseconds it may start late, so that it shares a wake-up with others. */
+#define DISPATCH_SLACK_SHIFT 8
 
 /* u32 slot, u32 target, u64 seq, i64 due, i64 timeout, u32 flags, u32 plan */
 struct wire_dispatch {
@@ -214,18 +205,21 @@ struct wire_stats {
 	uint64_t loop_longest_ns, log_suppressed;
 };
 
-/* str name, str driver, u32 n, n × (str key, str value) */
+/* str name, str driver, u32 queue, u8 wait, u32 n, n × (str key, str value) */
 struct wire_part {
 	const char *name, *driver;
+	uint32_t queue; /* of a sink; 0: the default */
+	bool wait;
 	uint32_t n_options;
 	const struct kv *options; /* decoded: freed by wire_part_free() */
 };
 
-/* str name, u32 queued, u32 queue_max, u64 written, u64 dropped, u64 failed, str error (NULL: well) */
+/* str name, u32 queued, u32 queue_max, u64 written, u64 dropped, u64 failed, u8 holding, str error (NULL: well) */
 struct wire_sink_status {
 	const char *name;
 	uint32_t queued, queue_max;
 	uint64_t written, dropped, failed;
+	bool holding; /* its queue is full, and the recorder reads no more until there is room */
 	const char *error;
 };
 

@@ -396,7 +396,7 @@ static void worker_end(struct worker *w, int fd)
 	}
 	probes_cancel_all(w); /* what threads had kept */
 	flows_free(w);
-	gates_free(w);
+	worker_gates_free(w);
 	free_drivers(w);
 	loader_close_all();
 	vital_stop(w);

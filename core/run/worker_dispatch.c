@@ -51,14 +51,16 @@ static struct probed_probe *probe_make(struct worker *w, struct instance *inst, 
 	return p;
 }
 
-static void begin_when_due(struct probed_probe *p)
+/* With slack, at the next multiple of it, as others are. */
+static void begin_when_due(struct probed_probe *p, int64_t slack_ns)
 {
 	struct worker *w = p->drv->worker;
+	int64_t at_ns = slack_ns ? (p->due_ns + slack_ns - 1) / slack_ns * slack_ns : p->due_ns;
 	p->deadline_ns = p->due_ns + p->timeout_ns;
-	if (p->due_ns <= clock_now_ns())
+	if (at_ns <= clock_now_ns())
 		probe_begin(p);
 	else
-		loop_timer_set(w->loop, &p->timer, p->due_ns);
+		loop_timer_set(w->loop, &p->timer, at_ns);
 }
 
 int probe_dispatch(struct worker *w, const struct wire_dispatch *d)
@@ -79,7 +81,7 @@ int probe_dispatch(struct worker *w, const struct wire_dispatch *d)
 	p->due_ns = d->due_ns;
 	if (d->timeout_ns > 0)
 		p->timeout_ns = d->timeout_ns;
-	begin_when_due(p);
+	begin_when_due(p, (int64_t)(d->flags >> DISPATCH_SLACK_SHIFT) * NS_PER_US);
 	return 0;
 }
 
@@ -92,7 +94,7 @@ void probe_step(struct vuser *u, struct instance *inst, uint64_t seq, int64_t du
 	p->due_ns = due_ns;
 	p->user = u;
 	u->probe = p;
-	begin_when_due(p);
+	begin_when_due(p, 0);
 }
 
 /* --- tries ------------------------------------------------------------------------------------------- */

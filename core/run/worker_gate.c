@@ -6,6 +6,7 @@
  * is under way for a key at a time, and its answer, whatever it grants, ends it. Steps wait in line until a token's
  * time has come; a driver's hop (host->gate) is told how long to wait, and comes back.
  */
+#include "plan/gate.h"
 #include "run/worker_flow.h"
 
 #include <stddef.h>
@@ -44,12 +45,12 @@ struct gate {
 };
 
 static const char *const reasons[GATE_WHYS] = {
-	[GATE_LIMIT] = "the limit of",
-	[GATE_BACKOFF] = "the backoff of",
-	[GATE_BREAKER] = "the open circuit breaker of",
-	[GATE_INFLIGHT] = "the inflight of",
-	[GATE_RESOURCES] = "want of resources on the way to",
-	[GATE_OVER] = "the end of its plan on the way to",
+	[GATE_WHY_LIMIT] = "the limit of",
+	[GATE_WHY_BACKOFF] = "the backoff of",
+	[GATE_WHY_BREAKER] = "the open circuit breaker of",
+	[GATE_WHY_INFLIGHT] = "the inflight of",
+	[GATE_WHY_RESOURCES] = "want of resources on the way to",
+	[GATE_WHY_NONE] = "the end of its plan on the way to",
 };
 
 /* --- gates --------------------------------------------------------------------------------------------- */
@@ -180,7 +181,7 @@ static void refuse(struct gate *g, struct probed_probe *p, int64_t now)
 		u->rest_until_ns = until > u->rest_until_ns ? until : u->rest_until_ns;
 	}
 	snprintf(whom, sizeof whom, "%s%.200s", g->key ? "host " : "target ", g->key ? g->key : p->inst->name);
-	snprintf(message, sizeof message, "held back by %s %s", reasons[g->why < GATE_WHYS ? g->why : GATE_LIMIT], whom);
+	snprintf(message, sizeof message, "held back by %s %s", reasons[g->why < GATE_WHYS ? g->why : GATE_WHY_LIMIT], whom);
 	probe_stop(p, PROBED_UNKNOWN, PROBED_REASON_OVERLOADED, message);
 }
 
@@ -313,7 +314,7 @@ int gate_on_grant(struct worker *w, struct cursor *c)
 	return 0;
 }
 
-void gates_free(struct worker *w)
+void worker_gates_free(struct worker *w)
 {
 	struct gate *g, *next;
 	HASH_ITER(hh, w->gates, g, next)

@@ -288,7 +288,7 @@ int64_t gate_hop(struct probed_probe *p, const char *key);
 const char *gate_key(const struct gate *g);
 /* 0, or -1: the core broke the rules. */
 int gate_on_grant(struct worker *w, struct cursor *c);
-void gates_free(struct worker *w);
+void worker_gates_free(struct worker *w);
 
 /* worker_judge.c */
 /* Turns ok into fail where an expectation does not hold. A sub-result (`sub`) is judged only on what it has. */

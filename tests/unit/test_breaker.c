@@ -116,6 +116,15 @@ static void moves(void **state)
 		{ GOOD, 9 * S, 7 * S, true, BREAKER_CLOSED, true }, /* a trial from before */
 	};
 	walk("1 failure in 10s open 2s probes 2", a_bad_trial_opens_again, ARRAY_LEN(a_bad_trial_opens_again));
+	static const struct step a_trial_that_is_lost_is_given_up[] = {
+		{ BAD, 1 * S, 1, false, BREAKER_OPEN, false },
+		{ ENTER, 3 * S, 0, true, BREAKER_HALF_OPEN, false },
+		{ LOOK, 65 * S - 1, 0, false, BREAKER_HALF_OPEN, false },
+		{ LOOK, 65 * S, 0, false, BREAKER_HALF_OPEN, true },
+		{ ENTER, 65 * S, 0, true, BREAKER_HALF_OPEN, false },
+		{ GOOD, 66 * S, 65 * S, true, BREAKER_CLOSED, true },
+	};
+	walk("1 failure in 10s open 2s", a_trial_that_is_lost_is_given_up, ARRAY_LEN(a_trial_that_is_lost_is_given_up));
 }
 
 static void another_spec_keeps_the_state(void **state)

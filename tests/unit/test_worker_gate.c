@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* test_worker_gate.c - a worker by its frames: tokens asked for, granted and refused; steps in line, and hops. */
+#include "plan/gate.h"
 #include "worker_peer.h"
 
 #include <stdio.h>
@@ -173,8 +174,8 @@ static void a_refusal_is_no_fault_of_the_target(void **state)
 		uint32_t why;
 		const char *said;
 	} cases[] = {
-		{ GATE_LIMIT, "held back by the limit of target target" },
-		{ GATE_BREAKER, "held back by the open circuit breaker of target target" },
+		{ GATE_WHY_LIMIT, "held back by the limit of target target" },
+		{ GATE_WHY_BREAKER, "held back by the open circuit breaker of target target" },
 		{ 4711, "held back by the limit of target target" },
 	};
 	for (uint32_t i = 0; i < 3; i++) {
@@ -226,7 +227,7 @@ static void a_refusal_leaves_those_who_have_a_token(void **state)
 	int64_t at = clock_now_ns() + 50 * NS_PER_MS;
 	grant(NULL, 1, at, 0);
 	expect_ask(NULL);
-	refuse(NULL, GATE_BACKOFF, at);
+	refuse(NULL, GATE_WHY_BACKOFF, at);
 	struct answer a = peer_step(peer, second, 0);
 	assert_outcome(a, PROBED_UNKNOWN, PROBED_REASON_OVERLOADED);
 	answer_free(&a);
@@ -315,7 +316,7 @@ static void refused_users_rest(void **state)
 	int64_t before = 0;
 	for (int i = 0; i < 3; i++) {
 		expect_ask(NULL);
-		refuse(NULL, GATE_LIMIT, 0);
+		refuse(NULL, GATE_WHY_LIMIT, 0);
 		struct peer_end end = peer_flow_end(peer);
 		assert_int_equal(end.m.outcome, PROBED_UNKNOWN);
 		assert_true(!i || end.m.due_ns - before >= 99 * NS_PER_MS);
@@ -368,7 +369,7 @@ static void a_hop_is_held_back(void **state)
 	answer_free(&a);
 	dispatch(1, DISPATCH_PLAN, 100 * NS_PER_MS);
 	expect_ask("b.example");
-	refuse("b.example", GATE_LIMIT, clock_now_ns() + 3600 * NS_PER_S);
+	refuse("b.example", GATE_WHY_LIMIT, clock_now_ns() + 3600 * NS_PER_S);
 	a = peer_answer(peer);
 	assert_outcome(a, PROBED_UNKNOWN, PROBED_REASON_OVERLOADED);
 	assert_string_equal(answer_message(&a), "held back by the limit of host b.example until its timeout");
@@ -384,7 +385,7 @@ static void what_was_not_asked_for_is_left(void **state)
 {
 	(void)state;
 	grant("nowhere", 3, 0, 0);
-	refuse(NULL, GATE_LIMIT, 0);
+	refuse(NULL, GATE_WHY_LIMIT, 0);
 	grant(NULL, 60, clock_now_ns(), 0);
 	assert_true(nothing_more());
 	uint32_t slot = peer_run(peer, 1, 0, 0, NULL, 0);
