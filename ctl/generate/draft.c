@@ -34,8 +34,7 @@ static void lines_free(struct lines *l)
 static void words_free(struct word *set)
 {
 	struct word *w, *next;
-	HASH_ITER(hh, set, w, next)
-	{
+	HASH_ITER(hh, set, w, next) {
 		HASH_DEL(set, w);
 		free(w->text);
 		free(w);
@@ -45,8 +44,7 @@ static void words_free(struct word *set)
 static void secrets_free(struct secret *set)
 {
 	struct secret *s, *next;
-	HASH_ITER(hh, set, s, next)
-	{
+	HASH_ITER(hh, set, s, next) {
 		HASH_DEL(set, s);
 		free(s->variable);
 		free(s->value);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * draft.h - what a generator gathers: requests with their options, what could not be taken over, and the secrets that
- * stay out of the file. Values are texts of a configuration: $ and {{ of others are escaped when they are put in. One thread.
+ * stay out of the file. Values are texts of a configuration: $ and {{ of others are escaped when they are put in. One
+ * thread.
  */
 #ifndef GENERATE_DRAFT_H
 #define GENERATE_DRAFT_H
@@ -53,15 +54,15 @@ struct draft {
 	bool keep_secrets;
 	const char *host; /* only URLs of this host, NULL: all */
 	size_t limit;
-	bool flow;        /* steps of one flow rather than targets */
-	bool in_order;    /* names need no host */
-	bool asked;       /* each request is asked for by itself: it is monitored whatever it does */
+	bool flow;     /* steps of one flow rather than targets */
+	bool in_order; /* names need no host */
+	bool asked;    /* each request is asked for by itself: it is monitored whatever it does */
 	struct request **list;
 	size_t n, cap;
-	size_t beyond;    /* left out for the limit's sake */
-	size_t elsewhere; /* left out for the host's */
-	struct lines notes;    /* comments at the head */
-	struct lines warnings; /* for stderr */
+	size_t beyond;          /* left out for the limit's sake */
+	size_t elsewhere;       /* left out for the host's */
+	struct lines notes;     /* comments at the head */
+	struct lines warnings;  /* for stderr */
 	struct secret *secrets; /* by variable, in the order of their coming */
 	struct word *names, *urls;
 	char error[600];

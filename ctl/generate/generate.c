@@ -72,12 +72,14 @@ static void tell_warnings(struct draft *d)
 	for (size_t i = 0; i < d->warnings.n && i < WARNINGS_TOLD; i++)
 		fprintf(stderr, "probectl generate: warning: %s\n", d->warnings.list[i]);
 	if (d->warnings.n > WARNINGS_TOLD)
-		fprintf(stderr, "probectl generate: %zu more warnings: they are comments in the file\n", d->warnings.n - WARNINGS_TOLD);
+		fprintf(stderr, "probectl generate: %zu more warnings: they are comments in the file\n",
+			d->warnings.n - WARNINGS_TOLD);
 }
 
 static void tell_summary(const struct options *o, const struct draft *d)
 {
-	fprintf(stderr, "probectl generate: %zu %s%s%s", d->n, d->flow ? "step" : "target", d->n == 1 ? "" : "s", o->output ? " in " : "");
+	fprintf(stderr, "probectl generate: %zu %s%s%s", d->n, d->flow ? "step" : "target", d->n == 1 ? "" : "s",
+		o->output ? " in " : "");
 	if (o->output)
 		fprintf(stderr, "%s", o->output);
 	const char *before = "; set ";
@@ -113,7 +115,10 @@ static char *source_text(const struct options *o)
 		link.query = NULL;
 		clean = link_text(&link);
 	}
-	return xasprintf("generate %s %s", o->command->name, o->command->run == source_curl ? "..." : clean ? clean : o->from);
+	return xasprintf("generate %s %s", o->command->name,
+			 o->command->run == source_curl ? "..."
+			 : clean                        ? clean
+							: o->from);
 }
 
 static int run(struct options *o)

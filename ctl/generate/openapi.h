@@ -11,8 +11,8 @@
 struct openapi {
 	struct draft *d;
 	json_t *doc;
-	bool swagger;  /* 2.0 */
-	char *server;  /* the whole document's, absolute, without a / at its end */
+	bool swagger;     /* 2.0 */
+	char *server;     /* the whole document's, absolute, without a / at its end */
 	const char *from; /* URL of the document, NULL: a file */
 };
 

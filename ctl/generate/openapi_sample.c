@@ -116,7 +116,9 @@ static json_t *sample_string(json_t *schema)
 		if (!strcmp(format, formats[i].format))
 			return json_string(formats[i].value);
 	json_int_t least = json_integer_value(json_object_get(schema, "minLength"));
-	json_int_t most = json_is_integer(json_object_get(schema, "maxLength")) ? json_integer_value(json_object_get(schema, "maxLength")) : 200;
+	json_int_t most = json_is_integer(json_object_get(schema, "maxLength"))
+			      ? json_integer_value(json_object_get(schema, "maxLength"))
+			      : 200;
 	CLEANUP_BUF struct buf text = { 0 };
 	buf_puts(&text, "probe");
 	while ((json_int_t)text.len < least && text.len < 200)
@@ -130,7 +132,9 @@ static json_t *sample_number(json_t *schema, bool integer)
 {
 	json_t *low = json_object_get(schema, "minimum"), *high = json_object_get(schema, "maximum");
 	json_t *above = json_object_get(schema, "exclusiveMinimum");
-	double v = json_is_number(above) ? json_number_value(above) + 1 : json_is_number(low) ? json_number_value(low) : 1;
+	double v = json_is_number(above) ? json_number_value(above) + 1
+		   : json_is_number(low) ? json_number_value(low)
+					 : 1;
 	if (json_is_true(above))
 		v += 1;
 	if (json_is_number(high) && v > json_number_value(high))

@@ -123,11 +123,12 @@ static bool has_word(const char *name, const char *word)
 
 bool secret_name(const char *name, size_t n)
 {
-	static const char *const anywhere[] = { "password", "passwd", "passphrase", "passwort", "secret", "token", "apikey",
-						"api_key", "api-key", "accesskey", "access_key", "access-key", "credential",
-						"private_key", "signature", "authorization", "session", "csrf", "xsrf" };
-	static const char *const words[] = { "pwd", "pass", "sig", "jwt", "sid", "auth", "otp", "pin", "key", "phpsessid",
-					     "jsessionid" };
+	static const char *const anywhere[] = { "password",      "passwd",     "passphrase", "passwort",    "secret",
+						"token",         "apikey",     "api_key",    "api-key",     "accesskey",
+						"access_key",    "access-key", "credential", "private_key", "signature",
+						"authorization", "session",    "csrf",       "xsrf" };
+	static const char *const words[] = { "pwd", "pass", "sig", "jwt",       "sid",       "auth",
+					     "otp", "pin",  "key", "phpsessid", "jsessionid" };
 	CLEANUP_FREE char *text = xstrndup(name, n);
 	for (size_t i = 0; i < ARRAY_LEN(anywhere); i++)
 		if (strcasestr(text, anywhere[i]))

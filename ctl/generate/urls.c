@@ -71,7 +71,9 @@ int urls_read(struct draft *d, const char *text, size_t n)
 		CLEANUP_FREE char *line = xstrndup(p, (size_t)((eol ? eol : end) - p));
 		number++;
 		if (read_line(d, line, &guessed) && bad++ < TOLD_MAX)
-			draft_warn(d, "line %zu is left out: \"%.60s\": expected a URL, and no more than a weight behind it", number, line);
+			draft_warn(
+			    d, "line %zu is left out: \"%.60s\": expected a URL, and no more than a weight behind it",
+			    number, line);
 		p = eol ? eol + 1 : end;
 	}
 	if (bad > TOLD_MAX)

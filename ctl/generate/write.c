@@ -104,7 +104,8 @@ static void put_target(struct buf *out, const struct request *r, bool planned, b
 		put_entry(out, width, "weight", text);
 	}
 	if (r->changes && !planned && asked) {
-		put_comment(out, "it may change something there, and is sent at each interval: monitor = no keeps it back");
+		put_comment(out,
+			    "it may change something there, and is sent at each interval: monitor = no keeps it back");
 	} else if (r->changes && !planned) {
 		put_comment(out, "it may change something there, so it is not sent by itself");
 		put_entry(out, width, "monitor", "no");

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * yaml.c - YAML as JSON, by the core schema of YAML 1.2: what looks like a number, a boolean or null is one, where it is
- * not quoted. Aliases are shared, not copied; depth and number of nodes are bounded.
+ * yaml.c - YAML as JSON, by the core schema of YAML 1.2: what looks like a number, a boolean or null is one, where it
+ * is not quoted. Aliases are shared, not copied; depth and number of nodes are bounded.
  */
 #include <errno.h>
 #include <math.h>
@@ -56,7 +56,8 @@ static bool one_of(const char *s, const char *const *list)
 static json_t *plain_scalar(const char *s)
 {
 	static const char *const nulls[] = { "", "~", "null", "Null", "NULL", NULL };
-	static const char *const yes[] = { "true", "True", "TRUE", NULL }, *const no[] = { "false", "False", "FALSE", NULL };
+	static const char *const yes[] = { "true", "True", "TRUE", NULL }, *const no[] = { "false", "False", "FALSE",
+											   NULL };
 	char *end;
 	if (one_of(s, nulls))
 		return json_null();
@@ -237,8 +238,7 @@ json_t *yaml_load(const char *text, size_t n, char *error, size_t size)
 		panic("out of memory");
 	yaml_parser_set_input_string(&l.parser, (const unsigned char *)text, n);
 	json_t *doc = document(&l);
-	HASH_ITER(hh, l.anchors, a, after)
-	{
+	HASH_ITER(hh, l.anchors, a, after) {
 		HASH_DEL(l.anchors, a);
 		json_decref(a->value);
 		free(a->name);
