@@ -156,6 +156,8 @@ static void follow_links(struct crawl *c, const struct visit *v, const struct an
 	c->page = &page;
 	c->at = v;
 	html_links(&page, a->body.data, a->body.len, on_link, c);
+	c->page = NULL;
+	c->at = NULL;
 	free(page.base);
 }
 

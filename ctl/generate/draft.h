@@ -104,6 +104,8 @@ void request_method(struct draft *d, struct request *r, const char *method);
 
 /* text.c: texts of a configuration. */
 void text_put(struct buf *out, const char *s, size_t n);
+/* For comments and terminals, in place: no control characters, no broken UTF-8. */
+void text_tame(char *s);
 /* A secret: its variable, or itself where secrets are kept. `kind` names the variable, `what` it is for people. */
 void text_secret(struct draft *d, struct buf *out, const char *kind, const char *value, size_t n, const char *what);
 void text_variable(struct draft *d, struct buf *out, const char *kind, const char *what);
@@ -127,6 +129,6 @@ struct layout {
 	const char *interval; /* NULL: the default */
 	enum plan plan;
 };
-void draft_write(const struct draft *d, const struct layout *how, struct buf *out);
+void draft_write(struct draft *d, const struct layout *how, struct buf *out);
 
 #endif

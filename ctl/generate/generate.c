@@ -127,6 +127,8 @@ static int run(struct options *o)
 	int rc = o->words ? curl_words(&d, o->words, o->n_words) : o->command->run(&d, &o->settings, o->from);
 	CLEANUP_FREE char *from = source_text(o);
 	o->layout.from = from;
+	if (d.flow && o->layout.interval)
+		draft_warn(&d, "--interval is left out: when a flow runs is its plan's matter");
 	if (d.elsewhere)
 		draft_warn(&d, "%zu URLs of other hosts than %s are left out", d.elsewhere, d.host);
 	if (d.beyond)
@@ -134,6 +136,7 @@ static int run(struct options *o)
 	if (!rc && !d.n)
 		rc = draft_fail(&d, "nothing is left to probe");
 	tell_warnings(&d);
+	text_tame(d.error);
 	if (rc)
 		say(*d.error ? d.error : "nothing could be made of it");
 	else if ((rc = output(o, &d)) == 0)

@@ -132,12 +132,11 @@ static bool is_json(const char *type)
 
 static void put_value(const struct openapi *o, struct request *r, const char *type, json_t *value)
 {
+	CLEANUP_BUF struct buf text = { 0 };
 	bool json = is_json(type);
 	if (json) {
-		char *text = json_dumps(value, JSON_ENCODE_ANY | JSON_INDENT(2));
-		if (text && strlen(text) <= BODY_MAX)
-			request_body(o->d, r, text, strlen(text));
-		free(text);
+		if (openapi_dump(value, JSON_INDENT(2), BODY_MAX, &text))
+			request_body(o->d, r, text.data, text.len);
 	} else if (!strncasecmp(type, "application/x-www-form-urlencoded", 33)) {
 		put_form(o, r, value);
 	} else if (json_is_string(value)) {

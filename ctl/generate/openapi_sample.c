@@ -9,6 +9,7 @@
 #define DEPTH_MAX 8
 #define VALUES_MAX 2000
 #define REFS_MAX 32
+#define TEXT_MAX 8192 /* of a parameter */
 
 struct sampling {
 	const struct openapi *o;
@@ -243,6 +244,31 @@ json_t *openapi_example(const struct openapi *o, json_t *holder, bool made)
 	return json_is_object(schema) ? said(schema) : NULL;
 }
 
+struct dump {
+	struct buf *out;
+	size_t max;
+};
+
+static int on_dump(const char *data, size_t n, void *ctx)
+{
+	struct dump *d = ctx;
+	if (n > d->max - d->out->len)
+		return -1;
+	buf_put(d->out, data, n);
+	return 0;
+}
+
+bool openapi_dump(const json_t *value, size_t flags, size_t max, struct buf *out)
+{
+	struct dump d = { .out = out, .max = max };
+	if (!json_dump_callback(value, on_dump, &d, flags | JSON_ENCODE_ANY)) {
+		buf_cstr(out);
+		return true;
+	}
+	buf_clear(out);
+	return false;
+}
+
 /* Lists are joined by commas, as the style that parameters have by default. */
 char *openapi_text(const json_t *value)
 {
@@ -260,8 +286,6 @@ char *openapi_text(const json_t *value)
 	}
 	if (json_is_real(value))
 		return xasprintf("%.15g", json_real_value(value));
-	char *dump = json_dumps(value, JSON_ENCODE_ANY | JSON_COMPACT);
-	char *own = xstrdup(dump ? dump : "");
-	free(dump);
-	return own;
+	openapi_dump(value, JSON_COMPACT, TEXT_MAX, &text);
+	return xstrdup(buf_cstr(&text));
 }

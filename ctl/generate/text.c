@@ -8,6 +8,7 @@
 #include <strings.h>
 
 #include "base/mem.h"
+#include "base/str.h"
 #include "generate/draft.h"
 
 #define VARIABLE_MAX 40
@@ -28,6 +29,17 @@ void text_put(struct buf *out, const char *s, size_t n)
 		buf_putc(out, s[i]);
 	}
 	buf_cstr(out);
+}
+
+void text_tame(char *s)
+{
+	for (size_t n = strlen(s), k; n; s += k, n -= k) {
+		k = str_utf8(s, n);
+		if (!k || (unsigned char)*s < ' ' || *s == 0x7f)
+			*s = k ? ' ' : '?';
+		if (!k)
+			k = 1;
+	}
 }
 
 static char *variable_name(const char *kind)

@@ -80,7 +80,7 @@ int urls_read(struct draft *d, const char *text, size_t n)
 		draft_warn(d, "%zu more lines are left out", bad - TOLD_MAX);
 	if (guessed)
 		draft_warn(d, "https:// was taken where a line has no scheme (%lld of them)", (long long)guessed);
-	return d->n || d->beyond || d->elsewhere ? 0 : draft_fail(d, "no URL in it: expected one a line");
+	return d->n || d->beyond || d->elsewhere || d->urls ? 0 : draft_fail(d, "no URL in it: expected one a line");
 }
 
 int source_urls(struct draft *d, const struct source_settings *set, const char *from)
