@@ -14,7 +14,8 @@
 
 #define MODEL_MAGIC 0x6d6f6465u
 
-static const char *const kinds[] = { "probed", "defaults", "target", "sink", "service", "plugin" };
+static const char *const kinds[] = { "probed", "defaults",  "target", "step", "flow",    "plan",
+				     "host",   "driver", "resources", "sink", "service", "plugin" };
 
 static void check_kinds(struct builder *b)
 {
@@ -26,8 +27,8 @@ static void check_kinds(struct builder *b)
 		const char *near = str_nearest(s->kind, kinds, ARRAY_LEN(kinds));
 		if (!known)
 			errs_add(b->errs, s->at, s->title, NULL,
-				 "unknown kind of section%s%s%s: expected one of probed, defaults, "
-				 "target, sink, service, plugin",
+				 "unknown kind of section%s%s%s: expected one of probed, defaults, target, step, flow, plan, "
+				 "host, driver, resources, sink, service, plugin",
 				 near ? " (did you mean \"" : "", near ? near : "", near ? "\"?)" : "");
 		else if (!strcmp(s->kind, "probed") && *s->name)
 			errs_add(b->errs, s->at, s->title, NULL, "[probed] takes no name");
@@ -67,9 +68,37 @@ static void part_unknown(struct builder *b, const struct section *s, const struc
 		 near ? "\"?)" : "");
 }
 
+/* Keys of a sink that are the core's. */
+static struct option_decl sink_decls[] = {
+	{ .name = "queue", .type = PROBED_TYPE_INTEGER, .min = 64, .max = 10000000 },
+	{ .name = "on_full", .type = PROBED_TYPE_CHOICE, .choices = "drop|wait" },
+};
+static const struct option_set sink_keys = { .list = sink_decls, .n = ARRAY_LEN(sink_decls) };
+
+/* Is it one of those? Then it is taken into `p`, or told what is wrong with it. */
+static bool read_sink_key(struct builder *b, const struct section *s, const struct entry *e, struct part *p, size_t *wrong)
+{
+	uint32_t index;
+	struct probed_value v = { 0 };
+	char error[300];
+	struct kv kv = { .key = e->key, .value = e->value, .at = e->at };
+	if (!option_for_key(&sink_keys, e->key, &index, &(const char *){ NULL }))
+		return false;
+	*wrong += option_check(&sink_keys, &kv, s->title, NULL, 0, b->errs);
+	if (option_parse(&sink_decls[index], e->value, &v, error, sizeof error))
+		return true;
+	if (index == 0)
+		p->queue = (uint32_t)v.i;
+	else
+		p->wait = v.i == 1;
+	return true;
+}
+
 static void read_part(struct builder *b, const struct section *s, bool sink, struct part *out, size_t *n)
 {
-	static const char *const known[] = { "driver" };
+	static const char *const known[] = { "driver", "queue", "on_full" };
+	size_t n_known = sink ? ARRAY_LEN(known) : 1, wrong = 0;
+	struct part read = { 0 };
 	const struct entry *e = section_find(s, "driver");
 	struct model_arena *arena = b->model->arena;
 	if (!*s->name) {
@@ -92,15 +121,14 @@ static void read_part(struct builder *b, const struct section *s, bool sink, str
 	struct kv *kvs = arena_alloc(arena, s->n * sizeof *kvs);
 	uint32_t count = 0;
 	for (size_t i = 0; i < s->n; i++)
-		if (&s->entries[i] != e)
+		if (&s->entries[i] != e && !(sink && read_sink_key(b, s, &s->entries[i], &read, &wrong)))
 			kvs[count++] = (struct kv){ .key = arena_str(arena, s->entries[i].key),
 						    .value = arena_str(arena, s->entries[i].value),
 						    .at = place_keep(b, s->entries[i].at) };
-	size_t wrong = 0;
 	if (!s->hurt)
-		wrong = options_check(&table->options, kvs, count, s->at, s->title, known, ARRAY_LEN(known), b->errs);
+		wrong += options_check(&table->options, kvs, count, s->at, s->title, known, n_known, b->errs);
 	for (uint32_t i = 0; s->hurt && i < count; i++)
-		wrong += option_check(&table->options, &kvs[i], s->title, known, ARRAY_LEN(known), b->errs);
+		wrong += option_check(&table->options, &kvs[i], s->title, known, n_known, b->errs);
 	if (wrong || s->hurt)
 		return;
 	struct part *p = &out[(*n)++];
@@ -108,9 +136,13 @@ static void read_part(struct builder *b, const struct section *s, bool sink, str
 			    .table = table,
 			    .options = kvs,
 			    .n_options = count,
+			    .queue = read.queue,
+			    .wait = read.wait,
 			    .at = place_keep(b, s->at) };
 	p->digest = kvs_digest(str_mix(str_hash(s->name, strlen(s->name)), str_hash(table->name, strlen(table->name))),
 			       kvs, count);
+	if (p->queue || p->wait)
+		p->digest = str_mix(p->digest, (uint64_t)p->queue << 1 | p->wait);
 }
 
 static bool plugin_known(struct builder *b, const struct section *s)
@@ -170,19 +202,33 @@ static int by_name(const void *a, const void *b)
 	return strcmp((*x)->name, (*y)->name);
 }
 
-static void sort_targets(struct builder *b)
+static void sort_targets(struct builder *b, struct target **list, size_t n)
 {
-	struct model *m = b->model;
-	if (m->n_targets)
-		qsort(m->targets, m->n_targets, sizeof *m->targets, by_name);
-	for (size_t i = 1; i < m->n_targets; i++) {
-		const struct target *one = m->targets[i - 1], *two = m->targets[i];
+	if (n)
+		qsort(list, n, sizeof *list, by_name);
+	for (size_t i = 1; i < n; i++) {
+		const struct target *one = list[i - 1], *two = list[i];
 		if (strcmp(one->name, two->name) != 0)
 			continue;
 		char title[NAME_MAX_BYTES * 2 + 16];
 		snprintf(title, sizeof title, "target %s", two->name);
 		errs_add(b->errs, two->at, title, NULL, "the name is taken already, by %s:%d", one->at.file,
 			 one->at.line);
+	}
+}
+
+/* One name is never both a target's and a step's. */
+static void sort_steps(struct builder *b)
+{
+	struct model *m = b->model;
+	sort_targets(b, m->steps, m->n_steps);
+	for (size_t i = 0; i < m->n_steps; i++) {
+		const struct target *step = m->steps[i], *t = model_target(m, step->name);
+		char title[NAME_MAX_BYTES * 2 + 16];
+		snprintf(title, sizeof title, "step %s", step->name);
+		if (t)
+			errs_add(b->errs, step->at, title, NULL, "the name is taken already, by the target at %s:%d",
+				 t->at.file, t->at.line);
 	}
 }
 
@@ -199,7 +245,14 @@ struct model *model_build_well(const struct config *c, struct registry *registry
 	check_kinds(&b);
 	defaults_read(&b);
 	targets_read(&b);
-	sort_targets(&b);
+	sort_targets(&b, m->targets, m->n_targets);
+	limits_read(&b);
+	steps_read(&b);
+	sort_steps(&b);
+	flows_read(&b);
+	plans_read(&b);
+	if (!errs->errors)
+		unused_warn(&b);
 	read_parts(&b);
 	for (uint32_t i = 0; i < registry->n_drivers; i++)
 		free(b.driver_defaults[i].list);
@@ -236,6 +289,8 @@ void model_unref(struct model *m)
 	settings_free(&m->settings);
 	registry_unref(m->registry);
 	free(m->targets);
+	free(m->steps);
+	plans_free(m);
 	for (size_t i = 0; i < m->n_target_files; i++)
 		free(m->target_files[i]);
 	free(m->target_files);
@@ -243,10 +298,28 @@ void model_unref(struct model *m)
 	free(m);
 }
 
-const struct target *model_target(const struct model *m, const char *name)
+static const struct target *find(struct target *const *list, size_t n, const char *name)
 {
 	struct target key = { .name = name }, *wanted = &key;
-	struct target **found =
-	    m->n_targets ? bsearch(&wanted, m->targets, m->n_targets, sizeof *m->targets, by_name) : NULL;
+	struct target *const *found = n ? bsearch(&wanted, list, n, sizeof(*list), by_name) : NULL;
 	return found ? *found : NULL;
+}
+
+const struct target *model_target(const struct model *m, const char *name)
+{
+	return find(m->targets, m->n_targets, name);
+}
+
+const struct target *model_probed(const struct model *m, const char *name)
+{
+	const struct target *t = find(m->targets, m->n_targets, name);
+	return t ? t : find(m->steps, m->n_steps, name);
+}
+
+const struct plan *model_plan(const struct model *m, const char *name)
+{
+	for (size_t i = 0; i < m->n_plans; i++)
+		if (!strcmp(m->plans[i]->name, name))
+			return m->plans[i];
+	return NULL;
 }

@@ -12,6 +12,8 @@ void part_copy_init(struct part_copy *to, const struct part *from)
 		                  .driver = xstrdup(from->table->name),
 		                  .options = xcalloc(from->n_options, sizeof(struct kv)),
 		                  .n_options = from->n_options,
+		                  .queue = from->queue,
+		                  .wait = from->wait,
 		                  .digest = from->digest };
 	for (uint32_t i = 0; i < from->n_options; i++) {
 		to->options[i].key = xstrdup(from->options[i].key);
@@ -32,5 +34,6 @@ void part_copy_clear(struct part_copy *p)
 
 struct wire_part part_copy_wire(const struct part_copy *p)
 {
-	return (struct wire_part){ .name = p->name, .driver = p->driver, .n_options = p->n_options, .options = p->options };
+	return (struct wire_part){ .name = p->name, .driver = p->driver, .queue = p->queue, .wait = p->wait,
+		                   .n_options = p->n_options, .options = p->options };
 }

@@ -10,6 +10,8 @@ struct part_copy {
 	char *name, *driver;
 	struct kv *options;
 	uint32_t n_options;
+	uint32_t queue;
+	bool wait;
 	uint64_t digest;
 };
 

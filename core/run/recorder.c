@@ -2,6 +2,7 @@
 /* recorder.c - see recorder.h */
 #include "run/recorder.h"
 
+#include <poll.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -37,6 +38,7 @@ struct recorder {
 	struct recorder_limits limits;
 	struct loop *loop;
 	struct channel *channel;
+	int fd; /* the channel's */
 	struct recorder_sink **sinks, **closing; /* open for records; told to close */
 	size_t n_sinks, cap_sinks, n_closing, cap_closing;
 	struct sync *syncs, **syncs_tail;
@@ -45,7 +47,8 @@ struct recorder {
 	ev_async news;
 	const char *driver_name;           /* of the last record, so that most need no search */
 	const struct driver_table *driver;
-	bool greeted, draining, core_gone;
+	bool greeted, draining, core_gone, peer_gone;
+	bool held; /* a sink's queue is full, and it wants nothing dropped: nothing is read */
 	int status;
 };
 
@@ -71,6 +74,28 @@ static void kick(struct loop_later *later)
 	struct recorder *r = (struct recorder *)((char *)later - offsetof(struct recorder, kick));
 	for (size_t i = 0; i < r->n_sinks; i++)
 		recorder_sink_kick(r->sinks[i]);
+}
+
+/* --- backpressure ------------------------------------------------------------------------------ */
+
+/* Reads on or not. What was read already is still taken, so that a queue may exceed its bound by one read. */
+static void hold(struct recorder *r)
+{
+	bool held = false;
+	for (size_t i = 0; i < r->n_sinks && !r->draining && !r->peer_gone; i++)
+		held = held || recorder_sink_holds(r->sinks[i]);
+	if (held == r->held)
+		return;
+	r->held = held;
+	if (!r->core_gone)
+		channel_pause(r->channel, held);
+}
+
+/* Nothing is read while a sink holds, so that this has to be looked for. */
+static bool peer_is_gone(const struct recorder *r)
+{
+	struct pollfd p = { .fd = r->fd };
+	return poll(&p, 1, 0) == 1 && (p.revents & (POLLHUP | POLLERR));
 }
 
 /* --- syncs ------------------------------------------------------------------------------------- */
@@ -123,6 +148,7 @@ static void close_sink(struct recorder *r, size_t i)
 	xgrow(r->closing, r->n_closing, r->cap_closing);
 	r->closing[r->n_closing++] = s;
 	recorder_sink_close(s);
+	hold(r);
 }
 
 static void close_named(struct recorder *r, const char *name)
@@ -150,8 +176,12 @@ static int on_sink_open(struct recorder *r, struct cursor *c)
 		plugin = NULL;
 	}
 	close_named(r, part.name);
+	struct recorder_limits limits = r->limits;
+	if (part.queue)
+		limits = (struct recorder_limits){ part.queue, RECORDER_BYTES(part.queue) };
 	xgrow(r->sinks, r->n_sinks, r->cap_sinks);
-	r->sinks[r->n_sinks++] = recorder_sink_new(part.name, plugin, &options, error, &r->limits, wake, r);
+	r->sinks[r->n_sinks++] = recorder_sink_new(part.name, plugin, &options, error, &limits, part.wait, wake, r);
+	hold(r);
 	wire_part_free(&part);
 	return 0;
 }
@@ -179,6 +209,7 @@ static void reap_sinks(struct recorder *r)
 static void drain(struct recorder *r)
 {
 	r->draining = true;
+	hold(r);
 	while (r->n_sinks)
 		close_sink(r, r->n_sinks - 1);
 	wake(r); /* there may be none */
@@ -215,10 +246,13 @@ static int on_record(struct recorder *r, uint16_t type, struct cursor *c)
 		driver = name ? driver_of(r, name) : NULL;
 	}
 	struct record_block *b = record_block_new(type, data, len, driver);
+	bool full = false;
 	for (size_t i = 0; i < r->n_sinks; i++)
-		recorder_sink_push(r->sinks[i], b);
+		full |= recorder_sink_push(r->sinks[i], b);
 	loop_later(r->loop, &r->kick);
 	record_block_unref(b);
+	if (full)
+		hold(r);
 	return 0;
 }
 
@@ -326,6 +360,7 @@ static void on_news(struct ev_loop *ev, ev_async *w, int revents)
 	struct recorder *r = w->data;
 	CHECK_MAGIC(r, RECORDER_MAGIC);
 	reap_sinks(r);
+	hold(r);
 	if (!r->core_gone) {
 		for (size_t i = 0; i < r->n_sinks; i++)
 			send_status(r, r->sinks[i], true);
@@ -347,6 +382,10 @@ static void on_tick(struct wheel_timer *t)
 	CHECK_MAGIC(r, RECORDER_MAGIC);
 	for (size_t i = 0; i < r->n_sinks && !r->core_gone; i++)
 		send_status(r, r->sinks[i], false);
+	if (r->held && peer_is_gone(r)) {
+		r->peer_gone = true; /* what it sent before is read to its end */
+		hold(r);
+	}
 	loop_timer_set(r->loop, t, r->loop->now_ns + STATUS_EVERY_NS);
 }
 
@@ -384,6 +423,7 @@ int recorder_run(int channel_fd, const struct recorder_limits *limits)
 	r->limits = *limits;
 	r->syncs_tail = &r->syncs;
 	r->loop = loop_new();
+	r->fd = channel_fd;
 	r->channel = channel_new(r->loop, channel_fd, OUT_MAX, &events, r);
 	ev_async_init(&r->news, on_news);
 	r->news.data = r;

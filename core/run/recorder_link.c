@@ -11,10 +11,12 @@
 #include "run/child.h"
 #include "run/core.h"
 #include "run/part_copy.h"
+#include "run/plan_run.h"
 
 #define OUT_MAX (32u << 20)
 #define HOLD_NS (100 * NS_PER_MS) /* records leave together; sinks are flushed each second anyway */
 #define DRAIN_LIMIT_NS (5 * NS_PER_S)
+#define SAY_EVERY_NS (10 * NS_PER_S)
 #define LIVED_NS (10 * NS_PER_S) /* one that lived so long starts again at once */
 
 struct sink_view {
@@ -43,12 +45,14 @@ struct recorder_link {
 	int64_t started_ns;
 	unsigned failures; /* ends in a row, each soon after its start */
 	uint64_t restarts;
+	int64_t dropped_said_ns;
 	struct wheel_timer restart, limit;
 	void (*done)(struct core *core);
 	struct loop_later tell_done;
 };
 
 static void start(struct recorder_link *r);
+static void replace(struct recorder_link *r);
 
 static struct buf *begin(struct recorder_link *r, uint16_t type)
 {
@@ -85,9 +89,20 @@ static struct sink_view *sink_find(const struct recorder_link *r, const char *na
 	return NULL;
 }
 
+/* A sink that waits is full: the recorder reads nothing, and so would not learn of a change. */
+static bool is_held(const struct recorder_link *r)
+{
+	const struct sink_view *s;
+	LL_FOREACH(r->sinks, s)
+		if (s->status.holding)
+			return true;
+	return false;
+}
+
 void recorder_link_apply(struct recorder_link *r, const struct part *parts, size_t n, bool reopen)
 {
 	struct sink_view *s, *next;
+	bool held = r->child && is_held(r), changed = false, tell = r->child && !held;
 	LL_FOREACH(r->sinks, s)
 		s->keep = false;
 	if (reopen && r->child) {
@@ -108,22 +123,38 @@ void recorder_link_apply(struct recorder_link *r, const struct part *parts, size
 		part_copy_init(&s->part, &parts[i]);
 		s->keep = true;
 		LL_APPEND(r->sinks, s);
-		if (r->child)
+		changed = true;
+		if (tell)
 			send_open(r, s);
 	}
 	LL_FOREACH_SAFE(r->sinks, s, next)
 	{
 		if (s->keep)
 			continue;
-		if (r->child) {
+		changed = true;
+		if (tell) {
 			buf_str(begin(r, WIRE_SINK_CLOSE), s->part.name);
 			end(r);
 		}
 		LL_DELETE(r->sinks, s);
 		sink_free(s);
 	}
+	if (held && changed)
+		replace(r);
 	if (r->sinks && !r->child && !wheel_running(&r->restart))
 		start(r);
+}
+
+static void drop(struct recorder_link *r)
+{
+	struct core *core = r->core;
+	int64_t now = clock_now_ns();
+	core->count.records_dropped++;
+	if (!r->child || (r->dropped_said_ns && now - r->dropped_said_ns < SAY_EVERY_NS))
+		return;
+	r->dropped_said_ns = now;
+	log_warn("recorder does not keep up: records are dropped", "dropped", log_int((int64_t)core->count.records_dropped),
+	         "why", is_held(r) ? "a sink with on_full = wait is too slow" : NULL, NULL);
 }
 
 void recorder_link_record(struct recorder_link *r, const struct flight *f, const struct result *result)
@@ -132,14 +163,14 @@ void recorder_link_record(struct recorder_link *r, const struct flight *f, const
 	if (!r->sinks)
 		return;
 	if (!r->child || channel_full(child_channel(r->child))) {
-		core->count.records_dropped++;
+		drop(r);
 		return;
 	}
 	struct buf *b = begin(r, WIRE_RECORD);
 	buf_u64(b, core->epoch);
 	buf_u64(b, f->seq);
 	buf_str(b, f->subject->name);
-	buf_str(b, core->mode == CORE_ONCE ? "once" : "monitor");
+	buf_str(b, f->run ? plan_name(f->run) : core->mode == CORE_ONCE ? "once" : "monitor");
 	buf_str(b, f->driver->name);
 	result_encode(b, result);
 	channel_end_within(child_channel(r->child), HOLD_NS);
@@ -331,7 +362,10 @@ static void start(struct recorder_link *r)
 	free(paths);
 	struct sink_view *s;
 	LL_FOREACH(r->sinks, s)
+	{
+		s->status.holding = false;
 		send_open(r, s);
+	}
 }
 
 static void on_restart(struct wheel_timer *t)
@@ -406,6 +440,11 @@ bool recorder_link_ready(const struct recorder_link *r)
 pid_t recorder_link_pid(const struct recorder_link *r)
 {
 	return r->child ? child_pid(r->child) : 0;
+}
+
+size_t recorder_link_backlog(const struct recorder_link *r)
+{
+	return r->child ? channel_backlog(child_channel(r->child)) : 0;
 }
 
 uint64_t recorder_link_restarts(const struct recorder_link *r)

@@ -29,6 +29,7 @@ struct recorder_sink {
 	const struct probed_sink *plugin; /* NULL: can't work */
 	struct options options;
 	struct recorder_limits limits;
+	bool wait; /* when full */
 	void (*wake)(void *ctx);
 	void *ctx;
 	pthread_t thread;
@@ -43,6 +44,7 @@ struct recorder_sink {
 	uint64_t written, dropped, failed;
 	enum state state;
 	bool closing, reopen;
+	bool holding; /* was full, and is not yet half empty */
 	char error[ERROR_SIZE], taken[ERROR_SIZE], handed[ERROR_SIZE];
 	int64_t full_said_ns;
 
@@ -58,13 +60,9 @@ struct recorder_sink {
 
 /* --- the thread -------------------------------------------------------------------------------- */
 
-/* Waits, with the lock held, for news or until at_ns (0: for ever). */
+/* Waits, with the lock held, for news or until at_ns. */
 static void wait_until(struct recorder_sink *s, int64_t at_ns)
 {
-	if (!at_ns) {
-		pthread_cond_wait(&s->news, &s->lock);
-		return;
-	}
 	struct timespec ts = { .tv_sec = at_ns / NS_PER_S, .tv_nsec = at_ns % NS_PER_S };
 	pthread_cond_timedwait(&s->news, &s->lock, &ts);
 }
@@ -120,6 +118,7 @@ static bool open_sink(struct recorder_sink *s)
 		pthread_mutex_lock(&s->lock);
 		if (open) {
 			s->state = SINK_OPEN;
+			s->flush_at_ns = clock_now_ns() + FLUSH_EVERY_NS;
 			pthread_mutex_unlock(&s->lock);
 			return true;
 		}
@@ -139,13 +138,14 @@ static void flush_sink(struct recorder_sink *s)
 {
 	char error[ERROR_SIZE] = "";
 	int rc = s->plugin->flush ? s->plugin->flush(s->sink, error, sizeof error) : 0;
-	if (!rc)
-		s->unflushed = 0;
-	s->flush_at_ns = 0;
+	uint64_t lost = rc > 0 ? (uint64_t)rc : 0;
+	s->unflushed = !rc || s->unflushed < lost ? 0 : s->unflushed - lost;
+	s->flush_at_ns = clock_now_ns() + FLUSH_EVERY_NS;
 	if (rc || !s->write_failed)
 		set_error(s, "flush", rc ? error : NULL);
 	pthread_mutex_lock(&s->lock);
 	s->flushed = s->done;
+	s->failed += lost;
 	pthread_mutex_unlock(&s->lock);
 	s->wake(s->ctx);
 }
@@ -187,8 +187,6 @@ static void write_batch(struct recorder_sink *s, uint32_t n)
 		s->unflushed += good;
 	else
 		set_error(s, "write", error);
-	if (!s->flush_at_ns)
-		s->flush_at_ns = clock_now_ns() + FLUSH_EVERY_NS;
 }
 
 /* With the lock held. */
@@ -202,6 +200,10 @@ static uint32_t take_batch(struct recorder_sink *s)
 		s->queued_bytes -= b->len;
 		s->batch[n++] = b;
 	}
+	if (s->holding && s->queued <= s->limits.records / 2 && s->queued_bytes <= s->limits.bytes / 2) {
+		s->holding = false;
+		s->wake(s->ctx);
+	}
 	return n;
 }
 
@@ -211,13 +213,13 @@ static void work(struct recorder_sink *s)
 		pthread_mutex_lock(&s->lock);
 		bool flush = false;
 		while (!s->queued && !s->closing && !s->reopen && !flush) {
-			flush = (s->flush_at_ns && clock_now_ns() >= s->flush_at_ns) || s->sync_want > s->flushed;
+			flush = clock_now_ns() >= s->flush_at_ns || s->sync_want > s->flushed;
 			if (!flush)
 				wait_until(s, s->flush_at_ns);
 		}
 		uint32_t n = take_batch(s);
 		bool reopen = s->reopen, end = s->closing && !n;
-		flush = flush || (s->flush_at_ns && clock_now_ns() >= s->flush_at_ns) ||
+		flush = flush || clock_now_ns() >= s->flush_at_ns ||
 		        (s->sync_want > s->flushed && s->sync_want <= s->done + n);
 		pthread_mutex_unlock(&s->lock);
 		if (reopen)
@@ -243,6 +245,7 @@ static void count_losses(struct recorder_sink *s)
 		for (uint32_t i = 0; i < n; i++)
 			record_block_unref(s->batch[i]);
 	s->done = s->flushed = s->pushed;
+	s->holding = false;
 	s->state = SINK_ENDED;
 	pthread_mutex_unlock(&s->lock);
 	if (lost)
@@ -283,7 +286,7 @@ static void start_thread(struct recorder_sink *s)
 }
 
 struct recorder_sink *recorder_sink_new(const char *name, const struct probed_sink *plugin, struct options *options,
-                                        const char *error, const struct recorder_limits *limits,
+                                        const char *error, const struct recorder_limits *limits, bool wait,
                                         void (*wake)(void *ctx), void *ctx)
 {
 	struct recorder_sink *s = xnew(struct recorder_sink);
@@ -293,6 +296,7 @@ struct recorder_sink *recorder_sink_new(const char *name, const struct probed_si
 	s->options = *options;
 	*options = (struct options){ 0 };
 	s->limits = *limits;
+	s->wait = wait;
 	s->wake = wake;
 	s->ctx = ctx;
 	pthread_condattr_t attr;
@@ -323,25 +327,19 @@ static void grow_ring(struct recorder_sink *s)
 	s->ring_at = 0;
 }
 
-void recorder_sink_push(struct recorder_sink *s, struct record_block *b)
+static void say_full(struct recorder_sink *s, uint32_t queued, uint64_t dropped)
 {
-	CHECK_MAGIC(s, SINK_MAGIC);
-	pthread_mutex_lock(&s->lock);
-	bool full = s->queued >= s->limits.records || s->queued_bytes + b->len > s->limits.bytes;
-	if (full || !s->plugin) {
-		s->dropped++;
-		int64_t now = clock_now_ns();
-		bool say = s->plugin && (!s->full_said_ns || now - s->full_said_ns >= SAY_EVERY_NS);
-		uint64_t dropped = s->dropped;
-		uint32_t queued = s->queued;
-		if (say)
-			s->full_said_ns = now;
-		pthread_mutex_unlock(&s->lock);
-		if (say)
-			log_warn("sink is too slow: its queue is full, records are dropped", "sink", s->name, "queued",
-			         log_int(queued), "dropped", log_int((int64_t)dropped), NULL);
-		return;
-	}
+	if (s->wait)
+		log_warn("sink is too slow: its queue is full, and all sinks wait for it", "sink", s->name, "queued",
+		         log_int(queued), NULL);
+	else
+		log_warn("sink is too slow: its queue is full, records are dropped", "sink", s->name, "queued", log_int(queued),
+		         "dropped", log_int((int64_t)dropped), NULL);
+}
+
+/* With the lock held. */
+static void enqueue(struct recorder_sink *s, struct record_block *b)
+{
 	if (s->queued == s->ring_size)
 		grow_ring(s);
 	s->ring[(s->ring_at + s->queued) % s->ring_size] = record_block_ref(b);
@@ -350,7 +348,39 @@ void recorder_sink_push(struct recorder_sink *s, struct record_block *b)
 	s->pushed++;
 	if (s->queued == KICK_AT)
 		pthread_cond_signal(&s->news);
+}
+
+bool recorder_sink_push(struct recorder_sink *s, struct record_block *b)
+{
+	CHECK_MAGIC(s, SINK_MAGIC);
+	pthread_mutex_lock(&s->lock);
+	bool full = s->queued >= s->limits.records || s->queued_bytes + b->len > s->limits.bytes;
+	bool works = s->plugin && s->state != SINK_ENDED;
+	int64_t now = full && works ? clock_now_ns() : 0;
+	bool say = now && (!s->full_said_ns || now - s->full_said_ns >= SAY_EVERY_NS);
+	if (say)
+		s->full_said_ns = now;
+	if (!works || (full && !s->wait))
+		s->dropped++;
+	else
+		enqueue(s, b);
+	s->holding = s->holding || (works && full && s->wait);
+	bool holds = s->holding;
+	uint32_t queued = s->queued;
+	uint64_t dropped = s->dropped;
 	pthread_mutex_unlock(&s->lock);
+	if (say)
+		say_full(s, queued, dropped);
+	return holds;
+}
+
+bool recorder_sink_holds(struct recorder_sink *s)
+{
+	CHECK_MAGIC(s, SINK_MAGIC);
+	pthread_mutex_lock(&s->lock);
+	bool holds = s->holding;
+	pthread_mutex_unlock(&s->lock);
+	return holds;
 }
 
 void recorder_sink_kick(struct recorder_sink *s)
@@ -434,6 +464,7 @@ bool recorder_sink_status(struct recorder_sink *s, struct wire_sink_status *out,
 		.written = s->written,
 		.dropped = s->dropped,
 		.failed = s->failed,
+		.holding = s->holding,
 	};
 	memcpy(s->handed, s->error, sizeof s->handed);
 	bool news = strcmp(s->error, s->taken) != 0;

@@ -23,10 +23,13 @@ struct recorder_sink;
  * reached, the thread has ended. `plugin` NULL: a sink that can't work at all; `error` says why, and what it
  * is given counts as dropped. */
 struct recorder_sink *recorder_sink_new(const char *name, const struct probed_sink *plugin, struct options *options,
-                                        const char *error, const struct recorder_limits *limits,
+                                        const char *error, const struct recorder_limits *limits, bool wait,
                                         void (*wake)(void *ctx), void *ctx);
-/* Takes a reference of its own. The thread learns of it by recorder_sink_kick(), once for many. */
-void recorder_sink_push(struct recorder_sink *s, struct record_block *b);
+/* Takes a reference of its own. The thread learns of it by recorder_sink_kick(), once for many. What does not fit is
+ * dropped and counted; a sink that `wait`s takes it all the same, and holds: then true. */
+bool recorder_sink_push(struct recorder_sink *s, struct record_block *b);
+/* It is to be given no more records until this is false again, of which `wake` tells. */
+bool recorder_sink_holds(struct recorder_sink *s);
 void recorder_sink_kick(struct recorder_sink *s);
 /* Files are opened again before the next batch is written; a sync waits for it. */
 void recorder_sink_reopen(struct recorder_sink *s);

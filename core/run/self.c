@@ -15,6 +15,7 @@
 #include "measure/page.h"
 #include "run/core.h"
 #include "run/crew.h"
+#include "run/plan_run.h"
 
 /* --- rows ------------------------------------------------------------------------------------- */
 
@@ -31,6 +32,8 @@ void core_rows_rebuild(struct core *core)
 	core->n_rows = 0;
 	for (size_t i = 0; i < core->model->n_targets; i++) {
 		struct subject *s;
+		if (!core->model->targets[i]->monitor)
+			continue;
 		HASH_FIND_STR(core->by_name, core->model->targets[i]->name, s);
 		core_rows_add(core, s, UINT32_MAX);
 		for (uint32_t k = 0; k < s->n_subs; k++)
@@ -148,6 +151,7 @@ static void self_sink(void *ctx, const struct wire_sink_status *s)
 	SINK("probed_sink_written_total", METRICS_COUNTER, "Records written.", s->written);
 	SINK("probed_sink_dropped_total", METRICS_COUNTER, "Records dropped because the queue was full.", s->dropped);
 	SINK("probed_sink_failed_total", METRICS_COUNTER, "Records that the sink could not write.", s->failed);
+	SINK("probed_sink_holding", METRICS_GAUGE, "Whether its queue is full, and all sinks wait for it.", s->holding);
 	SINK("probed_sink_healthy", METRICS_GAUGE, "Whether the sink's last write succeeded.", !s->error);
 #undef SINK
 }
@@ -194,6 +198,7 @@ static void self(void *ctx, struct metrics_page *p)
 	COUNTER("probed_reloads_total", "Configurations taken over while running.", n->reloads_ok);
 	COUNTER("probed_reloads_failed_total", "Configurations refused while running.", n->reloads_failed);
 	COUNTER("probed_records_dropped_total", "Records not sent because the recorder was down or too slow.", n->records_dropped);
+	GAUGE("probed_recorder_queue_bytes", "bytes", "Records not yet sent to the recorder.", recorder_link_backlog(core->recorder));
 	COUNTER("probed_recorder_restarts_total", "Times the recorder was started again.", recorder_link_restarts(core->recorder));
 	COUNTER("probed_queries_refused_total", "Queries of services beyond the bound.", n->queries_refused);
 	COUNTER("probed_stream_dropped_total", "Stream messages dropped because a service was too slow.", n->stream_dropped);
@@ -204,6 +209,8 @@ static void self(void *ctx, struct metrics_page *p)
 	health_each(core, self_driver, p);
 	recorder_link_each(core->recorder, self_sink, p);
 	services_each(core, self_service, p);
+	plans_metrics(core, p);
+	gates_metrics(core->gates, p);
 }
 
 const struct metrics_source *core_metrics_source(struct core *core)
@@ -238,6 +245,8 @@ void core_status_json(struct core *core, struct buf *b)
 	struct subject *s, *next;
 	HASH_ITER(hh, core->by_name, s, next)
 	{
+		if (!s->target->monitor)
+			continue;
 		if (s->told)
 			by_outcome[s->told - 1]++;
 		else
@@ -251,7 +260,11 @@ void core_status_json(struct core *core, struct buf *b)
 	crew_each(core->crew, status_worker, b);
 	buf_puts(b, "],\"drivers\":[");
 	health_each(core, status_driver, b);
-	buf_puts(b, "]}\n");
+	buf_puts(b, "],\"plans\":");
+	plans_status_json(core, b);
+	buf_puts(b, ",\"gates\":");
+	gates_status_json(core->gates, b);
+	buf_puts(b, "}\n");
 }
 
 bool core_is_ready(const struct core *core, const char **why)

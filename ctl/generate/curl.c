@@ -303,7 +303,7 @@ int curl_read(struct draft *d, const char *text, size_t n)
 	int rc = 0, more;
 	do {
 		struct words w;
-		more = words_next(&w, &p, end);
+		more = shell_words_next(&w, &p, end);
 		if (more < 0)
 			return draft_fail(d, "a quote is not closed");
 		if (more)

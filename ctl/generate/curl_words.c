@@ -192,7 +192,7 @@ static int scan(struct scan *s)
 	return s->w->n ? 1 : 0;
 }
 
-int words_next(struct words *w, const char **text, const char *end)
+int shell_words_next(struct words *w, const char **text, const char *end)
 {
 	struct scan s = { .p = *text, .end = end, .w = w };
 	*w = (struct words){ 0 };

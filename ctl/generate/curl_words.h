@@ -14,7 +14,7 @@ struct words {
 };
 
 /* The words of the first command of *text, which is moved behind it. 1: there is one, 0: the end, -1: an open quote. */
-int words_next(struct words *w, const char **text, const char *end);
+int shell_words_next(struct words *w, const char **text, const char *end);
 void words_free(struct words *w);
 
 #endif

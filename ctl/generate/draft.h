@@ -123,11 +123,11 @@ char *name_clean(const char *text);
 char *name_unique(struct draft *d, const char *text);
 
 /* write.c: the configuration. */
-enum plan { PLAN_NONE, PLAN_HUMAN, PLAN_RATE };
+enum draft_plan { PLAN_NONE, PLAN_HUMAN, PLAN_RATE };
 struct layout {
 	const char *from;     /* "generate crawl https://example.org", a comment */
 	const char *interval; /* NULL: the default */
-	enum plan plan;
+	enum draft_plan plan;
 };
 void draft_write(struct draft *d, const struct layout *how, struct buf *out);
 

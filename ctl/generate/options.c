@@ -144,7 +144,7 @@ static const char *set_value(struct options *o, const struct option_line *l, con
 	default:
 		if (strcmp(text, "human") != 0 && strcmp(text, "rate") != 0)
 			return "human or rate";
-		*(enum plan *)to = *text == 'h' ? PLAN_HUMAN : PLAN_RATE;
+		*(enum draft_plan *)to = *text == 'h' ? PLAN_HUMAN : PLAN_RATE;
 		return NULL;
 	}
 }

@@ -87,7 +87,8 @@ struct probed_sink {
 	/* 0, or -1 with a line in `error`: the batch is counted as failed. */
 	int32_t (*write)(void *sink, uint32_t n, const struct probed_record *const *records, char *error,
 	                 uint64_t error_size);
-	/* Called each second and before close. */
+	/* Called each second and before close. 0, -1 with a line in `error` (what is still held is tried again), or,
+	 * with a line too, how many records that write() took are lost for good: they are counted as failed. */
 	int32_t (*flush)(void *sink, char *error, uint64_t error_size);
 	/* On reload: files are opened again, for rotation. */
 	int32_t (*reopen)(void *sink, char *error, uint64_t error_size);

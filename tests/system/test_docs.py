@@ -74,7 +74,7 @@ def those_that_are_installed_are_too():
 
 def the_reference_says_what_the_plugins_declare():
     listed = json.loads(command("--list-plugins", "--json", env={"PROBED_PLUGIN_PATH": ""}).stdout)
-    missing = {"http", "dns", "ws", "tcp", "icmp", "jsonl", "web"} - {p["name"] for p in listed}
+    missing = {"http", "dns", "ws", "tcp", "icmp", "jsonl", "csv", "statsd", "influx", "web"} - {p["name"] for p in listed}
     if missing:
         raise Skip("not built: " + " ".join(sorted(missing)))
     done = subprocess.run(["/usr/bin/python3", "-B", os.path.join(SRC, "docs/generate"), PROBED], stdout=subprocess.PIPE, text=True,
@@ -85,7 +85,8 @@ def the_reference_says_what_the_plugins_declare():
 
 def every_metric_is_described_and_every_one_described_exists():
     described = set(re.findall(r"^\| `(probed_[a-z_]+)`", read("docs", "metrics.md"), re.M))
-    known = set(re.findall(r'"(probed_[a-z_]+)"', read("core/run/self.c") + read("core/measure/page.c")))
+    known = set(re.findall(r'"(probed_[a-z_]+)"', "".join(read(p) for p in (
+        "core/run/self.c", "core/run/gates_show.c", "core/run/resources.c", "core/measure/page.c"))))
     assert described == known, "not described: %s; unknown: %s" % (known - described, described - known)
     with Daemon("[target own]\ndriver = http\nurl = http://127.0.0.1:1/\ninterval = 100ms\n") as d:
         until(lambda: "probed_probe_success" in d.get("/metrics")[1], "a result")

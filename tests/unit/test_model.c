@@ -248,12 +248,12 @@ static void every_error_has_its_place(void **state)
 						   "https://example.org/, or driver = NAME beside it\n" },
 		{ "[target t]\nurl = port://u@h:1\n", "a.ini:2: [target t] url: a URL of port:// takes no user\n" },
 		{ "[target]\ndriver = web\n", "a.ini:1: [target] a target needs a name: [target NAME]\n" },
-		{ "[plan x]\n",
-		  "a.ini:1: [plan x] unknown kind of section: expected one of probed, defaults, target, sink, "
-		  "service, plugin\n" },
+		{ "[plans x]\n",
+		  "a.ini:1: [plans x] unknown kind of section (did you mean \"plan\"?): expected one of probed, defaults, "
+		  "target, step, flow, plan, host, driver, resources, sink, service, plugin\n" },
 		{ "[traget x]\n",
 		  "a.ini:1: [traget x] unknown kind of section (did you mean \"target\"?): expected one of probed, "
-		  "defaults, target, sink, service, plugin\n" },
+		  "defaults, target, step, flow, plan, host, driver, resources, sink, service, plugin\n" },
 		{ "[probed x]\n", "a.ini:1: [probed x] [probed] takes no name\n" },
 		{ "[probed]\nworkers = many\n",
 		  "a.ini:2: [probed] workers: expected \"auto\" (one for each core of the machine), or "
@@ -285,6 +285,12 @@ static void every_error_has_its_place(void **state)
 		{ "[sink a]\ndriver = lines\npth = 1\n",
 		  "a.ini:3: [sink a] pth: unknown option (did you mean \"path\"?)\n"
 		  "a.ini:1: [sink a] path: is required, and missing (where to)\n" },
+		{ "[sink a]\ndriver = lines\npath = /x\nqueue = 3\non_full = block\n",
+		  "a.ini:4: [sink a] queue: expected 64 to 10000000, not \"3\"\n"
+		  "a.ini:5: [sink a] on_full: expected one of drop, wait, not \"block\"\n" },
+		{ "[sink a]\ndriver = lines\npath = /x\non_ful = wait\n",
+		  "a.ini:4: [sink a] on_ful: unknown option (did you mean \"on_full\"?)\n" },
+		{ "[service a]\ndriver = page\nqueue = 100\n", "a.ini:3: [service a] queue: unknown option\n" },
 		{ "[service]\ndriver = page\n", "a.ini:1: [service] needs a name: [service NAME]\n" },
 		{ "[plugin smaple]\nisolte = x\n",
 		  "a.ini:2: [plugin smaple] isolte: unknown option (did you mean \"isolate\"?)\n"
@@ -325,7 +331,7 @@ static void what_is_printed_reads_back_the_same(void **state)
 			       "[target b]\nurl = port://h:1\ninterval = 1500ms\nfamily = 4\ndialogue.1 =\n"
 			       "dialogue.2 = \"'a' ; \"b\"\"\nlabels.l = <<E\n\n\nE\n"
 			       "[target c/d:1]\nurl = name://[::1]:53/x\nexpect.x = latency < 3s\n"
-			       "[sink s]\ndriver = lines\npath = a;b ; c\n[service p]\ndriver = page\n[plugin sample]\n"
+			       "[sink s]\ndriver = lines\npath = a;b ; c\nqueue = 100\non_full = wait\n[service p]\ndriver = page\n[plugin sample]\n"
 			       "isolate = on\n");
 	char *text = NULL, *again = NULL;
 	size_t size;
@@ -338,6 +344,8 @@ static void what_is_printed_reads_back_the_same(void **state)
 		if (back->targets[i]->digest != m->targets[i]->digest)
 			fail_msg("%s differs in\n%s", m->targets[i]->name, text);
 	assert_true(back->sinks[0].digest == m->sinks[0].digest);
+	assert_int_equal(back->sinks[0].queue, 100);
+	assert_true(back->sinks[0].wait);
 	assert_int_equal(back->settings.hang_timeout_ns, m->settings.hang_timeout_ns);
 	f = open_memstream(&again, &size);
 	model_print(back, f);

@@ -431,6 +431,84 @@ static void a_slow_sink_drops_and_holds_up_no_other(void **state)
 	assert_int_equal(lines(f->path), 1800);
 }
 
+/* Sends plain results until the recorder takes no more; how many it took. */
+static unsigned send_until_full(struct fixture *f)
+{
+	struct result r = { 0 };
+	unsigned n = 0;
+	struct pollfd p = { .fd = f->kid.fd, .events = POLLOUT };
+	result_reset(&r);
+	while (poll(&p, 1, 2000) == 1 && n < 100000) {
+		send_result(f, "plain", &r);
+		n++;
+	}
+	result_free(&r);
+	return n;
+}
+
+static bool all_taken(const struct wire_sink_status *s)
+{
+	return !s->queued && !s->holding;
+}
+
+static bool is_holding(const struct wire_sink_status *s)
+{
+	return s->holding;
+}
+
+static void open_waiting(struct fixture *f, uint32_t queue)
+{
+	struct kv gate = { .key = "gate", .value = f->other };
+	struct wire_part part = { .name = "slow", .driver = "gated", .queue = queue, .wait = true, .n_options = 1, .options = &gate };
+	CLEANUP_BUF struct buf b = { 0 };
+	wire_put_part(&b, &part);
+	kid_send(&f->kid, WIRE_SINK_OPEN, &b);
+}
+
+static void a_sink_that_waits_drops_nothing_and_nothing_is_read_meanwhile(void **state)
+{
+	struct fixture *f = *state;
+	assert_int_equal(mkfifo(f->other, 0600), 0);
+	open_waiting(f, 200);
+	open_jsonl(f, "out", f->path);
+	unsigned n = send_until_full(f);
+	assert_in_range(n, 200, 99999);
+	struct wire_sink_status s = status_where(f, "slow", is_holding);
+	assert_int_equal(s.queue_max, 200);
+	assert_int_equal(s.dropped, 0);
+	assert_non_null(strstr(kid_log(&f->kid), "all sinks wait"));
+
+	int gate = open(f->other, O_RDWR | O_CLOEXEC);
+	assert_true(gate >= 0);
+	send_plain(f, 100);
+	assert_true(kid_sync(&f->kid, 1));
+	kid_send(&f->kid, WIRE_DRAIN, NULL);
+	s = status_where(f, "slow", all_taken);
+	assert_int_equal(s.written, n + 100);
+	assert_int_equal(s.dropped + s.failed, 0);
+	assert_int_equal(kid_end(&f->kid), 0);
+	close(gate);
+	assert_int_equal(lines(f->path), n + 100);
+}
+
+static void the_death_of_the_core_is_seen_while_a_sink_waits(void **state)
+{
+	struct fixture *f = *state;
+	assert_int_equal(mkfifo(f->other, 0600), 0);
+	open_waiting(f, 64);
+	open_jsonl(f, "out", f->path);
+	unsigned n = send_until_full(f);
+	shutdown(f->kid.fd, SHUT_RDWR);
+	/* closed to the end of what was sent: the other sink has it all, whatever the slow one does */
+	int64_t began = clock_now_ns();
+	while (lines(f->path) < n && clock_now_ns() - began < 20 * NS_PER_S)
+		poll(NULL, 0, 20);
+	assert_int_equal(lines(f->path), n);
+	int gate = open(f->other, O_RDWR | O_CLOEXEC);
+	assert_int_equal(kid_end(&f->kid), 0);
+	close(gate);
+}
+
 static void a_torn_last_line_is_ended_first(void **state)
 {
 	struct fixture *f = *state;
@@ -511,6 +589,8 @@ int main(void)
 		TEST(a_disk_that_fills_up_keeps_whole_lines_and_goes_on_later),
 		TEST(a_sink_that_does_not_open_is_tried_again),
 		TEST(a_slow_sink_drops_and_holds_up_no_other),
+		TEST(a_sink_that_waits_drops_nothing_and_nothing_is_read_meanwhile),
+		TEST(the_death_of_the_core_is_seen_while_a_sink_waits),
 		TEST(a_torn_last_line_is_ended_first),
 		TEST(a_dash_is_the_standard_output),
 		TEST(unknown_sinks_and_bad_options_are_told),
