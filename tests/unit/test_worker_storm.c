@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "plan/gate.h"
 #include "plan/select.h"
 
 #define SLOTS 3000
