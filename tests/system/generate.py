@@ -203,6 +203,13 @@ def plans_of_traffic():
         assert found["defaults"]["monitor"] == "no" and found["target a.example.org"]["weight"] == "10"
 
 
+def a_flow_of_urls():
+    done = generate("urls", "-", "--flow", "--interval", "1m", stdin="http://127.0.0.1/127.0.0.1\ntcp://127.0.0.1:1\nhttp://127.0.0.1/b\n")
+    found = sections(accepted(done.stdout))
+    assert found[None] == ["target 127.0.0.1", "step 127.0.0.1-127.0.0.1", "step 127.0.0.1-b", "plan session"], found
+    assert "steps of a flow are HTTP requests" in done.stderr and "--interval is left out" in done.stderr
+
+
 def passwords_in_urls_are_hidden():
     line = "https://user:hunter2@a.example.org/x?access_token=s3cr3t&q=1\n"
     done = generate("urls", "-", stdin=line)
@@ -580,6 +587,8 @@ def openapi_3():
         assert "hunter2" not in done.stdout and "s3cr3t" not in done.stdout
         moved = generate("openapi", os.path.join(tmp, "pets.yaml"), "--server", "http://127.0.0.1:8080/base/", "--limit", "1")
         assert urls_of(moved.stdout)[0].startswith("http://127.0.0.1:8080/base/pets?")
+        traffic = sections(accepted(generate("openapi", os.path.join(tmp, "pets.yaml"), "--plan", "rate").stdout))["plan traffic"]
+        assert traffic["run"] == "pick listPets GET-pets-petId", traffic  # nothing that changes something is picked at random
         flow = sections(accepted(generate("openapi", os.path.join(tmp, "pets.yaml"), "--flow").stdout))
         assert flow["step createPet"]["target"] == "eu.example.org" and flow["target eu.example.org"]["monitor"] == "no"
         assert flow["plan session"]["run"].startswith("flow listPets createPet")
@@ -609,8 +618,13 @@ def aliases_that_multiply_end():
         lines.append("x%d: &x%d {type: object, properties: {%s}}" % (i, i, ", ".join("p%d: *x%d" % (k, i - 1) for k in range(9))))
     lines.append("paths: {/a: {post: {requestBody: {content: {application/json: {schema: *x29}}}, responses: {}}}}")
     with folder() as tmp:
-        done = generate("openapi", write(os.path.join(tmp, "laughs.yaml"), "\n".join(lines)))
-        assert len(done.stdout) < 100000
+        refused("openapi", write(os.path.join(tmp, "laughs.yaml"), "\n".join(lines)), says="too many values")
+        refs = {"openapi": "3.0.0", "servers": [{"url": "http://127.0.0.1"}], "paths": {"/a": {"post": {"requestBody": {"content": {
+            "application/json": {"schema": {"$ref": "#/components/schemas/x19"}}}}, "responses": {}}}}, "components": {"schemas": {"x0": {"example": "x" * 1000}}}}
+        for i in range(1, 20):
+            refs["components"]["schemas"]["x%d" % i] = {"type": "array", "minItems": 10, "items": {"$ref": "#/components/schemas/x%d" % (i % 6)}}
+        done = generate("openapi", write(os.path.join(tmp, "refs.json"), json.dumps(refs)))
+        assert "has to be written by hand" in done.stderr and len(done.stdout) < 100000
         accepted(done.stdout)
 
 
@@ -786,7 +800,7 @@ def what_is_generated_asks_what_was_meant():
 
 
 if __name__ == "__main__":
-    run(wrong_use_is_told, a_file_is_never_overwritten_unasked, a_list_of_urls, names_are_unique_and_the_limit_holds, plans_of_traffic,
+    run(wrong_use_is_told, a_file_is_never_overwritten_unasked, a_list_of_urls, names_are_unique_and_the_limit_holds, plans_of_traffic, a_flow_of_urls,
         passwords_in_urls_are_hidden, sitemaps, sitemaps_in_files, a_crawl_honours_robots_txt, robots_txt_that_fails_forbids_all, a_crawl_is_bounded,
         the_history_of_both_browsers, a_hostile_database_ends, bookmarks_of_both_browsers, openapi_3, swagger_2_and_where_the_api_is,
         aliases_that_multiply_end, a_har_is_a_flow, a_har_as_targets, curl_commands, what_curl_can_and_probed_can_not_is_said,

@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "plan/gate.h"
 #include "base/mem.h"
 #include "plan/gate.h"
 #include "plan/select.h"
