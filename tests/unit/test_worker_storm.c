@@ -11,6 +11,7 @@
 
 #include "plan/gate.h"
 #include "base/mem.h"
+#include "plan/gate.h"
 #include "plan/select.h"
 
 #define SLOTS 3000

@@ -521,6 +521,8 @@ static void without_a_row_a_user_waits(void **state)
 	send_lease(m);
 	assert_int_equal(expect_ask(), 2);
 	assert_true(nothing_more());
+	give_rows(0, 0, false); /* none just now: asked again, a little later */
+	assert_int_equal(expect_ask(), 2);
 	int64_t before = clock_now_ns();
 	give_rows(0, 1, false);
 	struct answer a = take_step();
