@@ -17,6 +17,7 @@ static const struct option options[] = {
 	{ "print-config", no_argument, NULL, 'p' },   { "once", no_argument, NULL, 'o' },
 	{ "json", no_argument, NULL, 'j' },           { "show", no_argument, NULL, 's' },
 	{ "for", required_argument, NULL, 'f' },      { "interval", required_argument, NULL, 'i' },
+	{ "dry-run", no_argument, NULL, 'd' },        { "plan", required_argument, NULL, 'P' },
 	{ "list-plugins", no_argument, NULL, 'l' },   { "plugin-info", required_argument, NULL, 'I' },
 	{ "check-plugin", required_argument, NULL, 'K' }, { "help", no_argument, NULL, 'h' },
 	{ "version", no_argument, NULL, 'V' },        { NULL, 0, NULL, 0 },
@@ -31,6 +32,7 @@ void cli_help(void)
 	      "  probed -c FILE --once          probe everything once, print a table; exit 0: all ok, 1: not\n"
 	      "  probed -c FILE --check         check FILE and what its drivers say of it; exit 0, or 78\n"
 	      "  probed -c FILE --print-config  print the effective configuration, secrets redacted\n"
+	      "  probed -c FILE --dry-run       when each plan would send what, and its limits; sends nothing\n"
 	      "  probed --list-plugins          what was found, from where, and what was refused and why\n"
 	      "  probed --plugin-info NAME      every option and fact of a plugin\n"
 	      "  probed --check-plugin FILE     put a plugin through its paces\n"
@@ -40,6 +42,8 @@ void cli_help(void)
 	      "      --show          a line for each result on standard output\n"
 	      "      --for TIME      end by itself after TIME, such as 10s\n"
 	      "      --interval TIME how often URLs are probed (default 1s)\n"
+	      "      --plan NAME     with --dry-run: this plan only\n"
+	      "  -n N                with --dry-run: so many due times of each plan (default 20)\n"
 	      "  -V, --version   -h, --help\n"
 	      "\n"
 	      "Signals: HUP reloads, TERM or INT ends after what is under way, a second one at once.\n"
@@ -71,7 +75,7 @@ static int unknown_option(const char *given)
 static int set_command(struct cli *cli, enum cli_command command)
 {
 	if (cli->command != CLI_RUN && cli->command != command)
-		return usage("%s", "only one of --once, --check, --print-config, --list-plugins, --plugin-info, --check-plugin");
+		return usage("%s", "only one of --once, --check, --print-config, --dry-run, --list-plugins, --plugin-info, --check-plugin");
 	cli->command = command;
 	return 0;
 }
@@ -82,6 +86,15 @@ static int set_time(int64_t *to, const char *option, const char *text)
 		CLEANUP_FREE char *what = xasprintf("%s %s: expected a time with its unit, such as 10s", option, text);
 		return usage("%s", what);
 	}
+	return 0;
+}
+
+static int set_count(uint64_t *to, const char *text)
+{
+	int64_t n;
+	if (unit_parse_integer(text, &n) || n < 0 || n > 1000000)
+		return usage("-n %s: expected a number up to 1000000", text);
+	*to = (uint64_t)n;
 	return 0;
 }
 
@@ -101,6 +114,13 @@ static int take(struct cli *cli, int c, char **argv)
 		return set_time(&cli->for_ns, "--for", optarg);
 	case 'i':
 		return set_time(&cli->interval_ns, "--interval", optarg);
+	case 'd':
+		return set_command(cli, CLI_DRY_RUN);
+	case 'P':
+		cli->plan = optarg;
+		return 0;
+	case 'n':
+		return set_count(&cli->count, optarg);
 	case 'k':
 		return set_command(cli, CLI_CHECK);
 	case 'p':
@@ -126,9 +146,9 @@ static int take(struct cli *cli, int c, char **argv)
 
 int cli_parse(int argc, char **argv, struct cli *cli)
 {
-	*cli = (struct cli){ .command = CLI_RUN };
+	*cli = (struct cli){ .command = CLI_RUN, .count = UINT64_MAX };
 	opterr = 0;
-	for (int c; (c = getopt_long(argc, argv, ":c:hV", options, NULL)) != -1;)
+	for (int c; (c = getopt_long(argc, argv, ":c:n:hV", options, NULL)) != -1;)
 		if (take(cli, c, argv))
 			return -1;
 	cli->urls = argv + optind;
@@ -141,6 +161,12 @@ int cli_parse(int argc, char **argv, struct cli *cli)
 		return usage("%s", "give either -c FILE or URLs, not both");
 	if (needs_config && !cli->config && !cli->n_urls)
 		return usage("%s", "what should be probed? Give -c FILE, or URLs");
+	if (cli->command != CLI_DRY_RUN && (cli->plan || cli->count != UINT64_MAX))
+		return usage("%s", cli->plan ? "--plan goes with --dry-run" : "-n goes with --dry-run");
+	if (cli->command == CLI_DRY_RUN && !cli->config)
+		return usage("%s", "--dry-run shows the plans of a file: give -c FILE");
+	if (cli->count == UINT64_MAX)
+		cli->count = 20;
 	if (cli->interval_ns && !(needs_config && cli->n_urls))
 		return usage("%s", "--interval is for URLs; with -c FILE each target has an interval in the file");
 	if (!cli->interval_ns)

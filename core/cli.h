@@ -11,6 +11,7 @@ enum cli_command {
 	CLI_RUN,
 	CLI_CHECK,
 	CLI_PRINT_CONFIG,
+	CLI_DRY_RUN,
 	CLI_ONCE,
 	CLI_LIST_PLUGINS,
 	CLI_PLUGIN_INFO,
@@ -22,6 +23,8 @@ enum cli_command {
 struct cli {
 	enum cli_command command;
 	const char *config;  /* -c */
+	const char *plan;    /* --plan, with --dry-run; NULL: all */
+	uint64_t count;      /* -n */
 	const char *subject; /* of --plugin-info and --check-plugin */
 	char **urls;         /* into argv */
 	size_t n_urls;

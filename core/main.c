@@ -5,8 +5,6 @@
 #include <string.h>
 #include <fcntl.h>
 #include <signal.h>
-#include <sys/capability.h>
-#include <sys/prctl.h>
 #include <unistd.h>
 
 #include <probed/plugin.h>
@@ -16,56 +14,12 @@
 #include "cli.h"
 #include "config.h"
 #include "plugin/commands.h"
-#include "plugin/inspector.h"
 #include "plugin/scan.h"
 #include "run/core.h"
+#include "run/dry_run.h"
 #include "run/load.h"
-#include "run/recorder.h"
-#include "run/service.h"
+#include "run/role.h"
 #include "run/show.h"
-#include "run/wire.h"
-#include "run/worker.h"
-
-/* --- children --------------------------------------------------------------------------------- */
-
-/* Only raw workers keep CAP_NET_RAW. */
-static void drop_raw(void)
-{
-	cap_t caps = cap_get_proc();
-	cap_value_t raw = CAP_NET_RAW;
-	cap_reset_ambient();
-	if (caps && !cap_set_flag(caps, CAP_EFFECTIVE, 1, &raw, CAP_CLEAR) &&
-	    !cap_set_flag(caps, CAP_PERMITTED, 1, &raw, CAP_CLEAR) && !cap_set_flag(caps, CAP_INHERITABLE, 1, &raw, CAP_CLEAR))
-		cap_set_proc(caps);
-	cap_free(caps);
-}
-
-/* Children are exec'd from /proc/self/exe, which top and ps would call "exe". */
-static void take_name(const char *role)
-{
-	char name[16];
-	snprintf(name, sizeof name, "probed-%s", role);
-	prctl(PR_SET_NAME, name);
-}
-
-static int child_main(const char *role)
-{
-	take_name(role);
-	bool raw = !strcmp(role, "worker-raw");
-	prctl(PR_SET_PDEATHSIG, SIGKILL); /* once more: exec clears it where the file has capabilities */
-	if (!raw)
-		drop_raw();
-	if (raw || !strcmp(role, "worker"))
-		return worker_main(CHILD_CHANNEL_FD, CHILD_PAGE_FD);
-	if (!strcmp(role, "recorder"))
-		return recorder_main(CHILD_CHANNEL_FD);
-	if (!strcmp(role, "service"))
-		return service_main(CHILD_CHANNEL_FD);
-	if (!strcmp(role, "inspector"))
-		return inspector_main(CHILD_CHANNEL_FD);
-	fprintf(stderr, "probed: --child=%s: no such role (this option is for probed itself)\n", role);
-	return EXIT_USAGE;
-}
 
 /* --- commands that need a configuration ------------------------------------------------------- */
 
@@ -83,13 +37,24 @@ static int load(const struct cli *cli, struct loaded *first)
 	return EXIT_CONFIG;
 }
 
+/* "3 targets, " */
+static void put_count(size_t n, const char *what, const char *behind)
+{
+	printf("%zu %s%s%s", n, what, n == 1 ? "" : "s", behind);
+}
+
 static int cmd_check(struct loaded *first)
 {
 	const struct model *m = first->model;
 	if (!m->n_targets)
 		fputs("probed: nothing to probe: there is no [target ...]\n", stderr);
-	printf("%zu target%s, %zu sink%s, %zu service%s: ok\n", m->n_targets, m->n_targets == 1 ? "" : "s", m->n_sinks,
-	       m->n_sinks == 1 ? "" : "s", m->n_services, m->n_services == 1 ? "" : "s");
+	put_count(m->n_targets, "target", ", ");
+	if (m->n_steps)
+		put_count(m->n_steps, "step", ", ");
+	if (m->n_plans)
+		put_count(m->n_plans, "plan", ", ");
+	put_count(m->n_sinks, "sink", ", ");
+	put_count(m->n_services, "service", ": ok\n");
 	return 0;
 }
 
@@ -166,6 +131,9 @@ static int with_configuration(const struct cli *cli)
 	case CLI_PRINT_CONFIG:
 		model_print(first.model, stdout);
 		break;
+	case CLI_DRY_RUN:
+		rc = cmd_dry_run(first.model, cli->plan, cli->count, stdout);
+		break;
 	case CLI_ONCE:
 		rc = cmd_once(cli, &first);
 		break;
@@ -215,8 +183,8 @@ static void fill_standard_fds(void)
 int main(int argc, char **argv)
 {
 	struct cli cli;
-	if (argc == 2 && !strncmp(argv[1], "--child=", 8))
-		return child_main(argv[1] + 8);
+	if (role_asked(argc, argv))
+		return role_main(argv[1]);
 	fill_standard_fds();
 	log_init("core", LOG_INFO, false);
 	if (cli_parse(argc, argv, &cli))

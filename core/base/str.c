@@ -6,15 +6,6 @@
 
 #include "base/buf.h"
 
-uint64_t str_mix(uint64_t a, uint64_t b)
-{
-	/* the finaliser of splitmix64 (Steele, Lea, Flood 2014) */
-	uint64_t x = a ^ (b + UINT64_C(0x9e3779b97f4a7c15) + (a << 6) + (a >> 2));
-	x = (x ^ (x >> 30)) * UINT64_C(0xbf58476d1ce4e5b9);
-	x = (x ^ (x >> 27)) * UINT64_C(0x94d049bb133111eb);
-	return x ^ (x >> 31);
-}
-
 uint64_t str_hash(const void *data, size_t n)
 {
 	/* FNV-1a, then mixed */

@@ -3,7 +3,7 @@
  * wheel.h - a hierarchical timing wheel (Varghese and Lauck 1987): O(1) add, remove and expire, for any number
  * of timers. Owned by one thread; reads no clock of its own.
  *
- * A tick is 65,536 ns. A timer never fires early, and at most one tick late against the `now` it is given.
+ * A tick is 32,768 ns. A timer never fires early, and at most one tick late against the `now` it is given.
  */
 #ifndef BASE_WHEEL_H
 #define BASE_WHEEL_H
@@ -14,7 +14,7 @@
 
 #define WHEEL_LEVELS 6
 #define WHEEL_SLOTS 256
-#define WHEEL_TICK_BITS 16
+#define WHEEL_TICK_BITS 15
 
 struct wheel_timer;
 typedef void (*wheel_fn)(struct wheel_timer *timer);

@@ -22,12 +22,18 @@ static struct option_decl core_decls[CORE_KEYS] = {
 	[CORE_FAMILY] = { .name = "family", .type = PROBED_TYPE_CHOICE, .choices = "any|4|6" },
 	[CORE_LABELS] = { .name = "labels", .type = PROBED_TYPE_MAP },
 	[CORE_EXPECT] = { .name = "expect", .type = PROBED_TYPE_MAP },
+	[CORE_WEIGHT] = { .name = "weight", .type = PROBED_TYPE_FLOAT },
+	[CORE_MONITOR] = { .name = "monitor", .type = PROBED_TYPE_BOOLEAN },
+	[CORE_RETRY] = { .name = "retry", .type = PROBED_TYPE_INTEGER, .min = 0, .max = 100 },
+	[CORE_INFLIGHT] = { .name = "inflight", .type = PROBED_TYPE_INTEGER, .min = 1, .max = INFLIGHT_MAX },
+	[CORE_LIMIT] = { .name = "limit", .type = PROBED_TYPE_STRING },
 	[CORE_TARGETS_FROM] = { .name = "targets_from", .type = PROBED_TYPE_STRING },
 	[CORE_KEY_COLUMN] = { .name = "key_column", .type = PROBED_TYPE_STRING },
 };
 const struct option_set core_keys = { .list = core_decls, .n = CORE_KEYS };
 const char *const core_key_names[CORE_KEYS] = {
-	"driver", "interval", "timeout", "jitter", "family", "labels", "expect", "targets_from", "key_column",
+	"driver",  "interval", "timeout",  "jitter", "family",	     "labels",	   "expect",
+	"weight",  "monitor",  "retry",	   "inflight", "limit", "targets_from", "key_column",
 };
 
 struct place place_keep(struct builder *b, struct place at)
@@ -43,6 +49,13 @@ void kvs_add(struct kvs *k, const char *key, const char *value, struct place at)
 {
 	xgrow(k->list, k->n, k->cap);
 	k->list[k->n++] = (struct kv){ .key = key, .value = value, .at = at };
+}
+
+void kvs_of_section(struct builder *b, const struct section *s, struct kvs *out)
+{
+	for (size_t i = 0; i < s->n; i++)
+		kvs_add(out, arena_str(b->model->arena, s->entries[i].key),
+			arena_str(b->model->arena, s->entries[i].value), place_keep(b, s->entries[i].at));
 }
 
 const struct kv *kvs_find(const struct kvs *k, const char *key)
@@ -67,12 +80,12 @@ static void drop_list(struct kvs *k, size_t *n_earlier, const struct option_set 
 	*n_earlier = earlier;
 }
 
-void kvs_override(struct kvs *k, size_t n_earlier, const struct option_set *set, const struct kv *with)
+void kvs_override(struct kvs *k, size_t *n_earlier, const struct option_set *set, const struct kv *with)
 {
 	const char *item;
 	const struct option_decl *d = set ? option_for_key(set, with->key, NULL, &item) : NULL;
 	if (d && d->type == PROBED_TYPE_LIST)
-		drop_list(k, &n_earlier, set, d);
+		drop_list(k, n_earlier, set, d);
 	for (size_t i = 0; i < k->n; i++)
 		if (!strcasecmp(k->list[i].key, with->key)) {
 			k->list[i] = *with;

@@ -7,6 +7,7 @@
 
 #include <ctype.h>
 #include <string.h>
+#include <strings.h>
 
 #include "base/buf.h"
 #include "base/mem.h"
@@ -124,8 +125,9 @@ static void read_header(struct scanner *s, char *text)
 		*name++ = '\0';
 	name = skip_blanks(name);
 	cut_blanks(name);
-	bool good =
-	    name_valid(kind) && (!*name || (!strcmp(kind, "target") ? target_name_valid(name) : name_valid(name)));
+	bool good = name_valid(kind) && (!*name || (!strcmp(kind, "target") ? target_name_valid(name)
+						    : !strcmp(kind, "host") ? host_pattern_valid(name)
+									    : name_valid(name)));
 	if (!good) {
 		errs_add(s->errs, s->at, NULL, NULL,
 			 "[%.80s%s%.80s]: expected [kind name], where a name is made of letters, "
@@ -182,9 +184,22 @@ static void read_block(struct scanner *s, const char *word)
 		 word);
 }
 
+/* Of a cron entry only the five fields are in quotes: "0 9 * * 1-5" for 30m. */
+static bool quotes_inside(struct scanner *s)
+{
+	const char *key = buf_cstr(&s->key);
+	return !strcasecmp(key, "cron") || !strncasecmp(key, "cron.", 5);
+}
+
 static void read_value(struct scanner *s, char *text)
 {
 	text = skip_blanks(text);
+	if (*text == '"' && quotes_inside(s) && strchr(text + 1, '"') && !at_rest(strchr(text + 1, '"') + 1)) {
+		cut_comment(text);
+		buf_puts(&s->value, text);
+		s->open = true;
+		return;
+	}
 	if (*text == '"' || *text == '\'') {
 		s->open = read_quoted(s, text);
 		return;

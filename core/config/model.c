@@ -14,7 +14,8 @@
 
 #define MODEL_MAGIC 0x6d6f6465u
 
-static const char *const kinds[] = { "probed", "defaults", "target", "sink", "service", "plugin" };
+static const char *const kinds[] = { "probed", "defaults",  "target", "step", "flow",    "plan",
+				     "host",   "driver", "resources", "sink", "service", "plugin" };
 
 static void check_kinds(struct builder *b)
 {
@@ -26,8 +27,8 @@ static void check_kinds(struct builder *b)
 		const char *near = str_nearest(s->kind, kinds, ARRAY_LEN(kinds));
 		if (!known)
 			errs_add(b->errs, s->at, s->title, NULL,
-				 "unknown kind of section%s%s%s: expected one of probed, defaults, "
-				 "target, sink, service, plugin",
+				 "unknown kind of section%s%s%s: expected one of probed, defaults, target, step, flow, plan, "
+				 "host, driver, resources, sink, service, plugin",
 				 near ? " (did you mean \"" : "", near ? near : "", near ? "\"?)" : "");
 		else if (!strcmp(s->kind, "probed") && *s->name)
 			errs_add(b->errs, s->at, s->title, NULL, "[probed] takes no name");
@@ -201,19 +202,33 @@ static int by_name(const void *a, const void *b)
 	return strcmp((*x)->name, (*y)->name);
 }
 
-static void sort_targets(struct builder *b)
+static void sort_targets(struct builder *b, struct target **list, size_t n)
 {
-	struct model *m = b->model;
-	if (m->n_targets)
-		qsort(m->targets, m->n_targets, sizeof *m->targets, by_name);
-	for (size_t i = 1; i < m->n_targets; i++) {
-		const struct target *one = m->targets[i - 1], *two = m->targets[i];
+	if (n)
+		qsort(list, n, sizeof *list, by_name);
+	for (size_t i = 1; i < n; i++) {
+		const struct target *one = list[i - 1], *two = list[i];
 		if (strcmp(one->name, two->name) != 0)
 			continue;
 		char title[NAME_MAX_BYTES * 2 + 16];
 		snprintf(title, sizeof title, "target %s", two->name);
 		errs_add(b->errs, two->at, title, NULL, "the name is taken already, by %s:%d", one->at.file,
 			 one->at.line);
+	}
+}
+
+/* One name is never both a target's and a step's. */
+static void sort_steps(struct builder *b)
+{
+	struct model *m = b->model;
+	sort_targets(b, m->steps, m->n_steps);
+	for (size_t i = 0; i < m->n_steps; i++) {
+		const struct target *step = m->steps[i], *t = model_target(m, step->name);
+		char title[NAME_MAX_BYTES * 2 + 16];
+		snprintf(title, sizeof title, "step %s", step->name);
+		if (t)
+			errs_add(b->errs, step->at, title, NULL, "the name is taken already, by the target at %s:%d",
+				 t->at.file, t->at.line);
 	}
 }
 
@@ -230,13 +245,21 @@ struct model *model_build_well(const struct config *c, struct registry *registry
 	check_kinds(&b);
 	defaults_read(&b);
 	targets_read(&b);
-	sort_targets(&b);
+	sort_targets(&b, m->targets, m->n_targets);
+	limits_read(&b);
+	steps_read(&b);
+	sort_steps(&b);
+	flows_read(&b);
+	plans_read(&b);
+	if (!errs->errors)
+		unused_warn(&b);
 	read_parts(&b);
 	for (uint32_t i = 0; i < registry->n_drivers; i++)
 		free(b.driver_defaults[i].list);
 	free(b.driver_defaults);
 	free(b.defaults.list);
 	checked_free(b.checked);
+	shapes_free(b.shapes);
 	return m;
 }
 
@@ -267,6 +290,8 @@ void model_unref(struct model *m)
 	settings_free(&m->settings);
 	registry_unref(m->registry);
 	free(m->targets);
+	free(m->steps);
+	plans_free(m);
 	for (size_t i = 0; i < m->n_target_files; i++)
 		free(m->target_files[i]);
 	free(m->target_files);
@@ -274,10 +299,28 @@ void model_unref(struct model *m)
 	free(m);
 }
 
-const struct target *model_target(const struct model *m, const char *name)
+static const struct target *find(struct target *const *list, size_t n, const char *name)
 {
 	struct target key = { .name = name }, *wanted = &key;
-	struct target **found =
-	    m->n_targets ? bsearch(&wanted, m->targets, m->n_targets, sizeof *m->targets, by_name) : NULL;
+	struct target *const *found = n ? bsearch(&wanted, list, n, sizeof(*list), by_name) : NULL;
 	return found ? *found : NULL;
+}
+
+const struct target *model_target(const struct model *m, const char *name)
+{
+	return find(m->targets, m->n_targets, name);
+}
+
+const struct target *model_probed(const struct model *m, const char *name)
+{
+	const struct target *t = find(m->targets, m->n_targets, name);
+	return t ? t : find(m->steps, m->n_steps, name);
+}
+
+const struct plan *model_plan(const struct model *m, const char *name)
+{
+	for (size_t i = 0; i < m->n_plans; i++)
+		if (!strcmp(m->plans[i]->name, name))
+			return m->plans[i];
+	return NULL;
 }

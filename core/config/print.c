@@ -9,6 +9,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "config/build.h"
+#include "plan/gate.h"
 
 #define REDACTED "<redacted>"
 #define ALIGNED 16
@@ -110,7 +111,21 @@ static void put_duration(struct buf *out, const char *key, int64_t ns)
 	print_entry(out, key, print_duration(ns, text, sizeof text));
 }
 
-static void put_settings(struct buf *out, const struct settings *s)
+static void put_limit(struct buf *out, const struct gcra_limit *limit)
+{
+	char text[80];
+	if (limit)
+		print_entry(out, "limit", gate_limit_format(limit, text, sizeof text));
+}
+
+static void put_number(struct buf *out, const char *key, uint64_t n)
+{
+	char text[40];
+	snprintf(text, sizeof text, "%" PRIu64, n);
+	print_entry(out, key, text);
+}
+
+static void put_settings(struct buf *out, const struct settings *s, const struct limits *l)
 {
 	static const char *const levels[] = { "debug", "info", "warning", "error" };
 	CLEANUP_BUF struct buf path = { 0 };
@@ -131,6 +146,9 @@ static void put_settings(struct buf *out, const struct settings *s)
 	put_duration(out, "quarantine_within", s->quarantine_within_ns);
 	print_entry(out, "log_level", levels[s->log_level]);
 	print_entry(out, "log_format", s->log_json ? "json" : "text");
+	put_limit(out, l->limit);
+	if (l->inflight)
+		put_number(out, "inflight", l->inflight);
 }
 
 /* A URL's password becomes REDACTED. */
@@ -172,24 +190,110 @@ static void put_named(struct buf *out, const char *prefix, const struct kv *kvs,
 	}
 }
 
+/* A number with at most nine digits behind the point, and no more than it needs. */
+static void put_fraction(struct buf *out, const char *key, double v)
+{
+	char text[400];
+	size_t n = (size_t)snprintf(text, sizeof text, "%.9f", v);
+	while (n && text[n - 1] == '0')
+		text[--n] = '\0';
+	if (n && text[n - 1] == '.')
+		text[--n] = '\0';
+	print_entry(out, key, text);
+}
+
 static void put_target(struct buf *out, const struct target *t)
 {
-	char text[40];
 	buf_printf(out, "\n[target %s]\n", t->name);
 	print_entry(out, "driver", t->driver->name);
 	put_duration(out, "interval", t->interval_ns);
 	put_duration(out, "timeout", t->timeout_ns);
-	if (t->jitter > 0) {
-		size_t n = (size_t)snprintf(text, sizeof text, "%.9f", t->jitter);
-		while (n && text[n - 1] == '0')
-			text[--n] = '\0';
-		print_entry(out, "jitter", text);
-	}
+	if (t->jitter > 0)
+		put_fraction(out, "jitter", t->jitter);
 	if (t->family)
 		print_entry(out, "family", t->family == 4 ? "4" : "6");
+	if (!t->monitor)
+		print_entry(out, "monitor", "no");
+	if (t->weight < 1 || t->weight > 1)
+		put_fraction(out, "weight", t->weight);
+	if (t->retry)
+		put_number(out, "retry", t->retry);
+	if (t->inflight)
+		put_number(out, "inflight", t->inflight);
+	put_limit(out, t->limit);
 	put_options(out, &t->driver->options, t->options, t->n_options);
 	put_named(out, "labels", t->labels, t->n_labels);
 	put_named(out, "expect", t->expects, t->n_expects);
+}
+
+/* --- plans ------------------------------------------------------------------------------------- */
+
+static void put_think(struct buf *out, int64_t min_ns, int64_t max_ns)
+{
+	char low[40], high[40], text[84];
+	if (!max_ns)
+		return;
+	print_duration(min_ns, low, sizeof low);
+	print_duration(max_ns, high, sizeof high);
+	snprintf(text, sizeof text, min_ns == max_ns ? "%s" : "%s..%s", low, high);
+	print_entry(out, "think", text);
+}
+
+/* Its options are its target's with its own over them: all are written. */
+static void put_step(struct buf *out, const struct target *t)
+{
+	const struct step *s = t->step;
+	buf_printf(out, "\n[step %s]\n", t->name);
+	print_entry(out, "target", s->of);
+	put_duration(out, "timeout", t->timeout_ns);
+	if (t->family)
+		print_entry(out, "family", t->family == 4 ? "4" : "6");
+	put_number(out, "retry", t->retry);
+	put_options(out, &t->driver->options, t->options, t->n_options);
+	put_named(out, "labels", t->labels, t->n_labels);
+	put_named(out, "expect", t->expects, t->n_expects);
+	put_named(out, "capture", s->captures, s->n_captures);
+	for (uint32_t i = 0; i < s->n_hooks; i++)
+		print_entry(out, s->hooks[i].key, s->hooks[i].value);
+	if (s->hook)
+		print_entry(out, "hook", s->hook);
+	if (s->go_on)
+		print_entry(out, "on_fail", "continue");
+	put_think(out, s->think_min_ns, s->think_max_ns);
+}
+
+static void put_flow(struct buf *out, const struct choice *c)
+{
+	CLEANUP_BUF struct buf steps = { 0 };
+	for (uint32_t i = 0; i < c->n_steps; i++)
+		buf_printf(&steps, "%s%s", i ? " " : "", c->steps[i]->name);
+	buf_printf(out, "\n[flow %s]\n", c->name);
+	print_entry(out, "steps", buf_cstr(&steps));
+	put_think(out, c->think_min_ns, c->think_max_ns);
+}
+
+static void put_written(struct buf *out, const char *kind, const char *name, const struct kv *kvs, uint32_t n)
+{
+	buf_printf(out, "\n[%s%s%s]\n", kind, name ? " " : "", name ? name : "");
+	for (uint32_t i = 0; i < n; i++)
+		print_entry(out, kvs[i].key, kvs[i].value);
+}
+
+static void put_plans(struct buf *out, const struct model *m)
+{
+	const struct limits *l = &m->limits;
+	for (uint32_t i = 0; i < l->n_hosts; i++)
+		put_written(out, "host", l->hosts[i].match, l->hosts[i].keys, l->hosts[i].n_keys);
+	for (uint32_t i = 0; i < l->n_drivers; i++)
+		put_written(out, "driver", l->drivers[i].match, l->drivers[i].keys, l->drivers[i].n_keys);
+	if (l->resources)
+		put_written(out, "resources", NULL, l->resource_keys, l->n_resource_keys);
+	for (size_t i = 0; i < m->n_steps; i++)
+		put_step(out, m->steps[i]);
+	for (size_t i = 0; i < m->n_flows; i++)
+		put_flow(out, &m->flows[i].choice);
+	for (size_t i = 0; i < m->n_plans; i++)
+		put_written(out, "plan", m->plans[i]->name, m->plans[i]->keys, m->plans[i]->n_keys);
 }
 
 static void put_parts(struct buf *out, const char *kind, const struct part *parts, size_t n)
@@ -216,7 +320,7 @@ static void flush(struct buf *out, FILE *to)
 void model_print(const struct model *m, FILE *to)
 {
 	CLEANUP_BUF struct buf out = { 0 };
-	put_settings(&out, &m->settings);
+	put_settings(&out, &m->settings, &m->limits);
 	for (size_t i = 0; i < m->n_plugins; i++) {
 		buf_printf(&out, "\n[plugin %s]\n", m->plugins[i].name);
 		print_entry(&out, "isolate", m->plugins[i].isolate ? "yes" : "no");
@@ -227,5 +331,6 @@ void model_print(const struct model *m, FILE *to)
 		put_target(&out, m->targets[i]);
 		flush(&out, to);
 	}
+	put_plans(&out, m);
 	flush(&out, to);
 }

@@ -12,8 +12,8 @@
 #include "base/buf.h"
 #include "base/mem.h"
 #include "base/str.h"
-#include "config/csv.h"
 #include "config/url.h"
+#include "data/csv.h"
 
 #define ROWS_FILE_MAX (256u << 20)
 #define ROWS_BAD_MAX 50 /* rows with errors, then the rest is not looked at */
@@ -74,12 +74,13 @@ static bool fill_row(struct rows *r, const char *title, struct place at)
 		}
 		kvs_add(&r->now, kv.key, kv.value, kv.at);
 	}
+	size_t earlier = r->now.n;
 	for (size_t i = 0; i < r->n; i++) {
 		const struct column *c = &r->columns[i];
 		if (!c->fills || !c->value || !*c->value)
 			continue;
 		struct kv kv = { .key = c->fills, .value = arena_str(arena, c->value), .at = at };
-		kvs_override(&r->now, r->all->n, &r->driver->options, &kv);
+		kvs_override(&r->now, &earlier, &r->driver->options, &kv);
 	}
 	return true;
 }

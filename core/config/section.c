@@ -70,6 +70,11 @@ bool target_name_valid(const char *s)
 	return all_of(s, "_.-/:@%+~?=&,");
 }
 
+bool host_pattern_valid(const char *s)
+{
+	return all_of(s, "_.-:*?");
+}
+
 bool key_of_section(const char *key)
 {
 	return !strcasecmp(key, "driver") || !strcasecmp(key, "targets_from") || !strcasecmp(key, "key_column");

@@ -58,6 +58,9 @@ bool name_valid(const char *s);
 /* As name_valid(), and what rows of target sets and URLs need besides: / : @ % + ~ ? = & , */
 bool target_name_valid(const char *s);
 
+/* As name_valid(), and what addresses and patterns of hosts need besides: : * ? */
+bool host_pattern_valid(const char *s);
+
 /* Is it a key that a target set's section has, and its rows can't: driver, targets_from, key_column? */
 bool key_of_section(const char *key);
 

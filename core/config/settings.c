@@ -20,6 +20,8 @@ enum {
 	QUARANTINE_WITHIN,
 	LOG_LEVEL_KEY,
 	LOG_FORMAT,
+	LIMIT,
+	INFLIGHT,
 	INCLUDE
 };
 
@@ -54,6 +56,9 @@ static struct option_decl decls[] = {
 			    .def = "info",
 			    .choices = "debug|info|warning|error" },
 	[LOG_FORMAT] = { .name = "log_format", .type = PROBED_TYPE_CHOICE, .def = "text", .choices = "text|json" },
+	/* of plans: see limits.c */
+	[LIMIT] = { .name = "limit", .type = PROBED_TYPE_STRING },
+	[INFLIGHT] = { .name = "inflight", .type = PROBED_TYPE_INTEGER, .min = 1, .max = 10000000 },
 	[INCLUDE] = { .name = "include", .type = PROBED_TYPE_STRING },
 };
 

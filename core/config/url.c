@@ -206,6 +206,62 @@ int url_to_options(const struct scheme_decl *d, const char *text, struct kv **ou
 	return 0;
 }
 
+/* Length up to the first of `stop`; what stands in {{...}} is passed over. */
+static size_t span(const char *s, const char *stop)
+{
+	const char *p = s;
+	while (*p && !strchr(stop, *p)) {
+		const char *end = p[0] == '{' && p[1] == '{' ? strstr(p + 2, "}}") : NULL;
+		p = end ? end + 2 : p + 1;
+	}
+	return (size_t)(p - s);
+}
+
+char *url_join(const char *base, const char *path)
+{
+	size_t scheme = scheme_length(base);
+	if (!scheme)
+		return NULL;
+	size_t root = scheme + 3 + span(base + scheme + 3, "/?#");
+	size_t path_end = root + span(base + root, "?#");
+	size_t keep, len = span(path, "#");
+	if (!len) {
+		keep = path_end + span(base + path_end, "#");
+	} else if (*path == '/') {
+		keep = root;
+	} else if (*path == '?') {
+		keep = path_end;
+	} else {
+		for (keep = root; keep < path_end;) {
+			size_t n = span(base + keep, "/?#");
+			if (base[keep + n] != '/')
+				break;
+			keep += n + 1;
+		}
+	}
+	bool bare = keep == root && len && *path != '/';
+	return xasprintf("%.*s%s%.*s", (int)keep, base, bare ? "/" : "", (int)len, path);
+}
+
+int url_host(const char *text, char *out, size_t size)
+{
+	struct url u;
+	if (split(text, &u)) {
+		const char *end = text + strcspn(text, "/?#");
+		u = (struct url){ 0 };
+		split_authority(&u, text, end);
+		/* an IPv6 address by itself has no port */
+		if (*text != '[' && memchr(text, ':', (size_t)(end - text)) != memrchr(text, ':', (size_t)(end - text)))
+			u.host = piece_of(text, end);
+	}
+	if (!u.host.s || !u.host.n || u.host.n >= size || memmem(u.host.s, u.host.n, "{{", 2))
+		return -1;
+	for (size_t i = 0; i < u.host.n; i++)
+		out[i] = (char)tolower((unsigned char)u.host.s[i]);
+	out[u.host.n] = '\0';
+	return 0;
+}
+
 int url_scheme(const char *url, char *out, size_t size)
 {
 	size_t n = scheme_length(url);

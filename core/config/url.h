@@ -20,6 +20,13 @@ int url_to_options(const struct scheme_decl *scheme, const char *url, struct kv 
 /* The scheme of "tcp://db:5432", into out. 0, or -1 where there is none. */
 int url_scheme(const char *url, char *out, size_t size);
 
+/* `path` as seen from the URL `base`: "/a" from its root, "a" beside its last segment, "?a" its query. Never leaves its host.
+ * Templates stay as they are. Malloc'ed; NULL where base is no URL. */
+char *url_join(const char *base, const char *path);
+
+/* The host of a URL or of host[:port], lower case, without brackets. 0, or -1 where there is none, or a template is in it. */
+int url_host(const char *text, char *out, size_t size);
+
 /* A name for a target from its URL, as config files take it: without user, password and odd characters. */
 void url_to_name(const char *url, char *out, size_t size);
 

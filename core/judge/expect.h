@@ -28,6 +28,9 @@ struct evidence {
 /* NULL with a line in `error` ("column 8: status is an integer: it can't be compared with a string"). */
 struct expectation *expectation_compile(const char *text, const struct driver_table *driver, char *error, size_t size);
 void expectation_free(struct expectation *e);
+/* The file that `schema FILE` names where its content does not follow, as it must for expectation_compile(): whoever reads the
+ * configuration appends it to the text, behind a blank. Allocated; NULL where there is none. */
+char *expectation_file(const char *text, const struct driver_table *driver);
 
 /* What it wants of the body: PROBED_BODY_NONE, PROBED_BODY_HASH, or how many bytes at most. */
 int64_t expectation_body_want(const struct expectation *e);

@@ -4,20 +4,24 @@
 
 #include <ctype.h>
 #include <openssl/evp.h>
+#include <openssl/hmac.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "base/clock.h"
 #include "base/mem.h"
+#include "base/str.h"
 #include "base/unit.h"
 #include "judge/regex.h"
 
 #define REPLACED_MAX ((size_t)16 << 20)
 
-enum { COUNT, FIRST, LAST, NTH, LOWER, UPPER, TRIM, REGEX, REPLACE, SHA256, BYTES, NUMBER, DAYS, FILTERS };
+enum { COUNT, FIRST, LAST, NTH, LOWER, UPPER, TRIM, REGEX, REPLACE, BASE64, URLENCODE, JSON, MD5, SHA256, HMAC_SHA256,
+       BYTES, NUMBER, DAYS, FILTERS };
 
 static const char *const names[FILTERS] = {
-	"count", "first", "last", "nth", "lower", "upper", "trim", "regex", "replace", "sha256", "bytes", "number", "days_from_now",
+	"count", "first", "last", "nth", "lower", "upper", "trim", "regex", "replace", "base64", "urlencode", "json", "md5",
+	"sha256", "hmac_sha256", "bytes", "number", "days_from_now",
 };
 
 const struct filter filter_sha256 = { .kind = SHA256 };
@@ -59,6 +63,20 @@ static int parse_pattern(struct lexer *l, struct filter *f)
 	return rc;
 }
 
+/* A key in quotes, or the name of the variable that holds it. */
+static int parse_key(struct lexer *l, struct filter *f)
+{
+	lex_blank(l);
+	if (*l->p == '"' || *l->p == '\'')
+		return lex_literal(l, NULL, &f->with);
+	f->key_at = l->p;
+	struct word w = lex_word(l);
+	if (!w.len)
+		return lex_fail(l, w.at, "expected the key after hmac_sha256, in quotes or the name of a variable");
+	f->key_name = xstrndup(w.at, w.len);
+	return 0;
+}
+
 static int parse_arguments(struct lexer *l, struct filter *f)
 {
 	char error[160];
@@ -75,6 +93,8 @@ static int parse_arguments(struct lexer *l, struct filter *f)
 		if (regex_check_replacement(f->with.text.data, f->with.text.len, error, sizeof error))
 			return lex_fail(l, f->with.at, "%s", error);
 	}
+	if (f->kind == HMAC_SHA256)
+		return parse_key(l, f);
 	if (f->kind == NTH) {
 		lex_blank(l);
 		struct word w = lex_word(l);
@@ -113,10 +133,23 @@ int filter_parse(struct lexer *l, struct filter *f, const char *subject, struct 
 	return 1;
 }
 
+int filter_unknown(struct lexer *l, const char *where)
+{
+	char text[64];
+	lex_blank(l);
+	struct word w = lex_word(l);
+	if (!w.len)
+		return lex_fail(l, w.at, "expected a filter%s", where);
+	const char *near = str_nearest(word_text(w, text), names, FILTERS);
+	return lex_fail(l, w.at, "unknown filter%s \"%s\"%s%s%s", where, text, near ? " (did you mean \"" : "", near ? near : "",
+	                near ? "\"?)" : "");
+}
+
 void filter_free(struct filter *f)
 {
 	regex_free(f->re);
 	buf_free(&f->with.text);
+	free(f->key_name);
 	*f = (struct filter){ 0 };
 }
 
@@ -142,6 +175,43 @@ static void change_case(const struct value *in, struct buf *to, int (*change)(in
 {
 	for (size_t i = 0; i < in->len; i++)
 		buf_putc(to, (unsigned char)in->s[i] < 0x80 ? (char)change((unsigned char)in->s[i]) : in->s[i]);
+}
+
+static void put_url(struct buf *to, const char *s, size_t n)
+{
+	static const char digits[] = "0123456789ABCDEF";
+	for (size_t i = 0; i < n; i++) {
+		unsigned char c = (unsigned char)s[i];
+		if ((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' || c == '.' || c == '_' ||
+		    c == '~') {
+			buf_putc(to, (char)c);
+		} else {
+			buf_putc(to, '%');
+			buf_putc(to, digits[c >> 4]);
+			buf_putc(to, digits[c & 15]);
+		}
+	}
+}
+
+static void put_hex(struct buf *to, const unsigned char *p, unsigned n)
+{
+	for (unsigned i = 0; i < n; i++) {
+		buf_putc(to, "0123456789abcdef"[p[i] >> 4]);
+		buf_putc(to, "0123456789abcdef"[p[i] & 15]);
+	}
+}
+
+static void put_digest(const struct filter *f, const struct scratch *s, const char *text, size_t len, struct buf *to)
+{
+	unsigned char md[EVP_MAX_MD_SIZE];
+	unsigned n = 0;
+	const char *key = f->key_name ? s->key : f->with.text.data;
+	size_t key_len = f->key_name ? s->key_len : f->with.text.len;
+	if (f->kind == HMAC_SHA256)
+		HMAC(EVP_sha256(), key, (int)key_len, (const unsigned char *)text, len, md, &n);
+	else
+		EVP_Digest(text, len, md, &n, f->kind == MD5 ? EVP_md5() : EVP_sha256(), NULL);
+	put_hex(to, md, n);
 }
 
 static bool apply_days(const struct value *in, int64_t wall_ns, struct value *out, struct line *why)
@@ -173,10 +243,10 @@ static bool apply_number(const struct value *in, struct value *out, struct line 
 }
 
 /* What becomes of one text; a text that it makes is appended to `to`. */
-static bool apply_text(const struct filter *f, const struct value *in, struct value *out, struct buf *to, struct line *why)
+static bool apply_text(const struct filter *f, const struct scratch *s, const struct value *in, struct value *out, struct buf *to,
+                       struct line *why)
 {
 	size_t from = 0, end = 0;
-	unsigned char hash[32];
 	int rc;
 	switch (f->kind) {
 	case LOWER:
@@ -206,10 +276,19 @@ static bool apply_text(const struct filter *f, const struct value *in, struct va
 			return true;
 		line_printf(why, "the replacement takes too much work or memory");
 		return false;
+	case BASE64:
+		to->len += (size_t)EVP_EncodeBlock(buf_reserve(to, in->len / 3 * 4 + 5), (const unsigned char *)in->s, (int)in->len);
+		return true;
+	case URLENCODE:
+		put_url(to, in->s, in->len);
+		return true;
+	case JSON:
+		str_put_json(to, in->s, in->len);
+		return true;
+	case MD5:
 	case SHA256:
-		EVP_Digest(in->len ? in->s : "", in->len, hash, NULL, EVP_sha256(), NULL);
-		for (int i = 0; i < 32; i++)
-			buf_printf(to, "%02x", hash[i]);
+	case HMAC_SHA256:
+		put_digest(f, s, in->len ? in->s : "", in->len, to);
 		return true;
 	default:
 		out->type = PROBED_TYPE_SIZE;
@@ -218,8 +297,8 @@ static bool apply_text(const struct filter *f, const struct value *in, struct va
 	}
 }
 
-static bool apply_one(const struct filter *f, const struct value *in, struct value *out, struct buf *to, int64_t wall_ns,
-                      struct line *why)
+static bool apply_one(const struct filter *f, const struct scratch *s, const struct value *in, struct value *out, struct buf *to,
+                      int64_t wall_ns, struct line *why)
 {
 	if (f->kind == NUMBER && (in->type == PROBED_TYPE_INTEGER || in->type == PROBED_TYPE_FLOAT)) {
 		*out = *in;
@@ -236,7 +315,7 @@ static bool apply_one(const struct filter *f, const struct value *in, struct val
 	if (f->kind == NUMBER)
 		return apply_number(in, out, why);
 	size_t start = to->len;
-	if (!apply_text(f, in, out, to, why))
+	if (!apply_text(f, s, in, out, to, why))
 		return false;
 	if (out->type == PROBED_TYPE_STRING)
 		out->len = to->len - start;
@@ -278,7 +357,7 @@ void filter_apply(const struct filter *f, struct scratch *s, int64_t wall_ns, st
 	for (size_t i = 0; i < in->n; i++) {
 		struct value made;
 		struct line quiet = { 0 }; /* only the first reason is told */
-		if (apply_one(f, &in->list[i], &made, to, wall_ns, why->len ? &quiet : why))
+		if (apply_one(f, s, &in->list[i], &made, to, wall_ns, why->len ? &quiet : why))
 			*values_add(out) = made;
 	}
 	settle(out, to);

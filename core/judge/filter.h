@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* filter.h - the filters of an expectation: each turns a list of values into another. For expect.c. */
+/* filter.h - the filters of expectations, captures and templates: each turns a list of values into another. */
 #ifndef JUDGE_FILTER_H
 #define JUDGE_FILTER_H
 
@@ -14,7 +14,9 @@ struct filter {
 	int kind;
 	int64_t nth;
 	struct regex *re;
-	struct literal with;
+	struct literal with; /* of replace; a key that was written in quotes */
+	char *key_name;      /* else the variable that holds it */
+	const char *key_at;  /* where it stood in the text being parsed */
 };
 
 /* What is known of the values that come out of a query, and then out of each filter. */
@@ -31,6 +33,8 @@ struct scratch {
 	struct buf text[2];
 	int now; /* which of them holds the current values */
 	json_t *document; /* that the values of a JSONPath point into */
+	const char *key;  /* the value of a filter's key_name, of key_len bytes */
+	size_t key_len;
 	bool failed;      /* the query could not be asked at all: then nothing holds, `count` neither */
 };
 
@@ -38,6 +42,8 @@ struct scratch {
  * to; *shape becomes what comes out. */
 int filter_parse(struct lexer *l, struct filter *f, const char *subject, struct shape *shape);
 void filter_free(struct filter *f);
+/* Says that what stands next is no filter, and which it may have been; always -1. `where`: " inside {{ }}" */
+int filter_unknown(struct lexer *l, const char *where);
 /* The filters' names, for suggestions. */
 const char *const *filter_names(size_t *n);
 

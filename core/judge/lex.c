@@ -42,7 +42,7 @@ struct word lex_word(struct lexer *l)
 {
 	lex_blank(l);
 	struct word w = { .at = l->p };
-	while (*l->p && !blank(*l->p) && !strchr("=!<>{},\"'", *l->p))
+	while (*l->p && !blank(*l->p) && !strchr("=!<>{},|\"'", *l->p))
 		l->p++;
 	w.len = (size_t)(l->p - w.at);
 	return w;

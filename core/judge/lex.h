@@ -16,6 +16,7 @@ struct lexer {
 	const char *text, *p;
 	char *error; /* "column 8: ..." */
 	size_t size;
+	char *file; /* where a parser failed for lack of a file's content behind p: its name, allocated */
 };
 
 /* A piece of the text. */

@@ -6,11 +6,14 @@
 
 #include "base/mem.h"
 #include "base/str.h"
+#include "judge/jsonpath.h"
 #include "judge/regex.h"
+#include "judge/schema.h"
 
 /* In the order of enum predicate_kind; PRED_SET is written as `in` too. */
 static const char *const names[] = {
 	"==", "!=", "<=", ">=", "<", ">", "in", "in", "contains", "startswith", "endswith", "matches", "exists", "empty",
+	"schema",
 };
 
 bool predicate_textual(const struct predicate *p)
@@ -34,7 +37,7 @@ static int unknown(struct lexer *l, struct word w, const char *subject)
 	if (near)
 		return lex_fail(l, w.at, "\"%s\" is no filter or predicate (did you mean \"%s\"?)", text, near);
 	return lex_fail(l, w.at, "expected a predicate after %s, one of == != < <= > >= in contains startswith endswith matches "
-	                         "exists empty%s%s%s", subject, w.len ? ", and not \"" : "", text, w.len ? "\"" : "");
+	                         "exists empty schema%s%s%s", subject, w.len ? ", and not \"" : "", text, w.len ? "\"" : "");
 }
 
 static int parse_kind(struct lexer *l, struct predicate *p, const char *subject)
@@ -48,7 +51,7 @@ static int parse_kind(struct lexer *l, struct predicate *p, const char *subject)
 	if (*l->p == '=')
 		return lex_fail(l, l->p, "equality is written ==");
 	struct word w = lex_word(l);
-	for (int i = PRED_IN; i <= PRED_EMPTY; i++)
+	for (int i = PRED_IN; i <= PRED_SCHEMA; i++)
 		if (word_is(w, names[i])) {
 			p->kind = (enum predicate_kind)i;
 			return 0;
@@ -127,11 +130,37 @@ static int parse_matches(struct lexer *l, struct predicate *p)
 	return rc;
 }
 
+/* schema FILE {...}, schema {...}: all that is left. Whoever may read files has put their content there. */
+static int parse_schema(struct lexer *l, struct predicate *p)
+{
+	char error[200];
+	struct literal name = { 0 };
+	lex_blank(l);
+	const char *at = l->p;
+	if (*l->p != '{') {
+		if (lex_literal(l, NULL, &name))
+			return -1;
+		p->written = xstrdup(name.text.data);
+		buf_free(&name.text);
+		if (lex_end(l)) {
+			l->file = xstrdup(p->written);
+			return lex_fail(l, at, "no content of %.80s", p->written);
+		}
+	}
+	p->schema = schema_compile(l->p, strlen(l->p), error, sizeof error);
+	if (!p->schema)
+		return lex_fail(l, at, "%.80s%s%s", p->written ? p->written : "", p->written ? ": " : "", error);
+	if (!p->written)
+		p->written = xstrdup("{...}");
+	l->p += strlen(l->p);
+	return 0;
+}
+
 static int parse_operand(struct lexer *l, struct predicate *p, struct word name, const char *subject, const struct shape *shape)
 {
 	if (p->kind >= PRED_LE && p->kind <= PRED_GT && !value_type_ordered(shape->type))
 		return lex_fail(l, name.at, "%s is %s, which has no order: expected == or !=", subject, value_type_name(shape->type));
-	if (predicate_textual(p) && shape->type != PROBED_TYPE_STRING && shape->type != VALUE_ANY)
+	if ((predicate_textual(p) || p->kind == PRED_SCHEMA) && shape->type != PROBED_TYPE_STRING && shape->type != VALUE_ANY)
 		return lex_fail(l, name.at, "%s is %s: %s works on text", subject, value_type_name(shape->type), names[p->kind]);
 	if (p->kind == PRED_EMPTY && shape->type != PROBED_TYPE_STRING && shape->type != VALUE_ANY && !shape->many)
 		return lex_fail(l, name.at, "%s is %s: empty works on text and lists", subject, value_type_name(shape->type));
@@ -141,6 +170,8 @@ static int parse_operand(struct lexer *l, struct predicate *p, struct word name,
 		return 0;
 	case PRED_MATCHES:
 		return parse_matches(l, p);
+	case PRED_SCHEMA:
+		return parse_schema(l, p);
 	case PRED_CONTAINS:
 	case PRED_STARTS:
 	case PRED_ENDS: {
@@ -181,6 +212,7 @@ void predicate_free(struct predicate *p)
 	free(p->literals);
 	free(p->values);
 	regex_free(p->re);
+	schema_free(p->schema);
 	free(p->written);
 	*p = (struct predicate){ 0 };
 }
@@ -222,6 +254,24 @@ static int text_holds(const struct predicate *p, const struct value *v, struct l
 	return !memcmp(p->kind == PRED_STARTS ? v->s : v->s + v->len - want->len, want->s, want->len);
 }
 
+static int is_of_schema(const struct predicate *p, const struct value *v, struct line *why)
+{
+	char text[240];
+	json_t *document = NULL;
+	if (!v->json && v->type == PROBED_TYPE_STRING) {
+		document = jsonpath_parse_document(v->s, v->len, text, sizeof text);
+		if (!document) {
+			line_printf(why, "it is not JSON: %s", text);
+			return -1;
+		}
+	}
+	int rc = schema_valid(p->schema, document ? document : v->json, text, sizeof text);
+	if (!rc)
+		line_printf(why, "not as %.60s says: %s", p->written, text);
+	json_decref(document);
+	return rc;
+}
+
 static int in_set(const struct predicate *p, const struct value *v, struct line *why)
 {
 	int order, like = 0;
@@ -245,6 +295,8 @@ int predicate_holds(const struct predicate *p, const struct value *v, struct lin
 		return text_holds(p, v, why);
 	if (p->kind == PRED_SET)
 		return in_set(p, v, why);
+	if (p->kind == PRED_SCHEMA)
+		return is_of_schema(p, v, why);
 	if (!value_compare(v, &p->values[0], &order) || (p->kind == PRED_IN && !value_compare(v, &p->values[1], &upper)))
 		return not_comparable(p, v, why);
 	switch (p->kind) {
@@ -263,7 +315,7 @@ void predicate_describe(const struct predicate *p, struct line *out)
 	if (p->negate)
 		line_printf(out, "not ");
 	line_printf(out, "%s", names[p->kind]);
-	if (p->kind == PRED_MATCHES)
+	if (p->kind == PRED_MATCHES || p->kind == PRED_SCHEMA)
 		line_printf(out, " %s", p->written);
 	else if (p->n)
 		line_printf(out, p->kind == PRED_SET ? " {" : " ");

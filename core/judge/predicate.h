@@ -12,7 +12,7 @@
 
 enum predicate_kind {
 	PRED_EQ, PRED_NE, PRED_LE, PRED_GE, PRED_LT, PRED_GT, PRED_IN, PRED_SET,
-	PRED_CONTAINS, PRED_STARTS, PRED_ENDS, PRED_MATCHES, PRED_EXISTS, PRED_EMPTY
+	PRED_CONTAINS, PRED_STARTS, PRED_ENDS, PRED_MATCHES, PRED_EXISTS, PRED_EMPTY, PRED_SCHEMA
 };
 
 struct predicate {
@@ -22,7 +22,8 @@ struct predicate {
 	struct value *values;
 	size_t n, cap, cap_values;
 	struct regex *re;
-	char *written; /* "/Welcome/i" */
+	char *written; /* "/Welcome/i"; the name of the schema's file */
+	struct schema *schema;
 };
 
 /* 0 or -1. `subject` names what is compared. */

@@ -182,7 +182,7 @@ static void run_fact(const struct query *q, const struct result *r, struct scrat
 		line_printf(why, q->list ? "none in this result" : "no such fact in this result");
 }
 
-static struct value value_of(const json_t *node)
+static struct value value_of_node(const json_t *node)
 {
 	switch (json_typeof(node)) {
 	case JSON_STRING:
@@ -201,6 +201,13 @@ static struct value value_of(const json_t *node)
 	default:
 		return (struct value){ .type = VALUE_JSON, .s = "an object", .i = (int64_t)json_object_size(node) };
 	}
+}
+
+static struct value value_of(const json_t *node)
+{
+	struct value v = value_of_node(node);
+	v.json = node;
+	return v;
 }
 
 static void run_jsonpath(const struct query *q, const struct evidence *evidence, struct scratch *s, struct line *why)

@@ -5,6 +5,7 @@
 
 #include <pcre2.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "base/buf.h"
 #include "base/mem.h"
@@ -20,6 +21,15 @@ struct regex {
 	pcre2_match_data *data;
 	pcre2_match_context *limits;
 };
+
+/* PCRE2 10.42, compiling for subjects that may not be UTF-8, has its JIT match \D, \W and \S with ASCII alone. */
+static bool jit_is_wrong(const char *pattern, size_t len)
+{
+	for (size_t i = 0; i + 1 < len; i++)
+		if (pattern[i] == '\\' && strchr("DWS", pattern[++i]) && pattern[i])
+			return true;
+	return false;
+}
 
 struct regex *regex_compile(const char *pattern, size_t len, uint32_t flags, char *error, size_t size, size_t *at)
 {
@@ -45,7 +55,8 @@ struct regex *regex_compile(const char *pattern, size_t len, uint32_t flags, cha
 			*at = offset;
 		return NULL;
 	}
-	pcre2_jit_compile(c, PCRE2_JIT_COMPLETE); /* where it can't, the interpreter takes over */
+	if (!jit_is_wrong(pattern, len))
+		pcre2_jit_compile(c, PCRE2_JIT_COMPLETE); /* where it can't, the interpreter takes over */
 	struct regex *re = xnew(struct regex);
 	re->code = c;
 	re->data = pcre2_match_data_create_from_pattern(c, NULL);

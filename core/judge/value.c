@@ -2,6 +2,7 @@
 /* value.c - see value.h */
 #include "judge/value.h"
 
+#include <jansson.h>
 #include <math.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -57,9 +58,13 @@ int value_parse_time(const char *s, size_t len, int64_t *ns)
 		const char *p = strptime(text, forms[i], &tm);
 		if (!p)
 			continue;
-		if (*p == '.' && i < 2)
-			p += 1 + strspn(p + 1, "0123456789");
-		int64_t offset = 0;
+		int64_t offset = 0, fraction = 0;
+		if (*p == '.' && i < 2) {
+			size_t digits = strspn(p + 1, "0123456789");
+			for (size_t k = 0; k < 9; k++)
+				fraction = fraction * 10 + (k < digits ? p[1 + k] - '0' : 0);
+			p += 1 + digits;
+		}
 		int h, m, n = 0;
 		if (*p == 'Z' || *p == 'z')
 			p++;
@@ -68,9 +73,9 @@ int value_parse_time(const char *s, size_t len, int64_t *ns)
 			p += 6;
 		}
 		int64_t seconds = timegm(&tm) - offset;
-		if (*p || seconds > INT64_MAX / NS_PER_S || seconds < INT64_MIN / NS_PER_S)
+		if (*p || seconds >= INT64_MAX / NS_PER_S || seconds < INT64_MIN / NS_PER_S)
 			continue;
-		*ns = seconds * NS_PER_S;
+		*ns = seconds * NS_PER_S + fraction;
 		return 0;
 	}
 	return -1;
@@ -198,6 +203,57 @@ bool value_compare(const struct value *a, const struct value *b, int *order)
 		*order = (a->i > b->i) - (a->i < b->i);
 	}
 	return true;
+}
+
+/* As short as reads back the same. */
+static void put_number(struct buf *b, double f)
+{
+	char text[32];
+	for (int digits = 15; digits <= 17; digits++) {
+		snprintf(text, sizeof text, "%.*g", digits, f);
+		if (strtod(text, NULL) == f)
+			break;
+	}
+	buf_puts(b, text);
+}
+
+static int put_piece(const char *piece, size_t len, void *to)
+{
+	buf_put(to, piece, len);
+	return 0;
+}
+
+void value_put(struct buf *b, const struct value *v)
+{
+	char text[40];
+	switch (v->type) {
+	case PROBED_TYPE_INTEGER:
+	case PROBED_TYPE_SIZE:
+		snprintf(text, sizeof text, "%lld", (long long)v->i);
+		buf_puts(b, text);
+		break;
+	case PROBED_TYPE_FLOAT:
+		put_number(b, v->f);
+		break;
+	case PROBED_TYPE_BOOLEAN:
+		buf_puts(b, v->i ? "true" : "false");
+		break;
+	case PROBED_TYPE_DURATION:
+		put_number(b, (double)v->i / NS_PER_S);
+		break;
+	case PROBED_TYPE_TIME:
+		clock_format_wall(v->i, text);
+		buf_puts(b, text);
+		break;
+	case VALUE_NULL:
+		buf_puts(b, "null");
+		break;
+	case VALUE_JSON:
+		json_dump_callback(v->json, put_piece, b, JSON_COMPACT | JSON_ENCODE_ANY);
+		break;
+	default:
+		buf_put(b, v->s, v->len);
+	}
 }
 
 void line_printf(struct line *o, const char *format, ...)

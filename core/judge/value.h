@@ -18,6 +18,8 @@ enum {
 	VALUE_JSON /* an object or an array: s says which, i is how many it holds */
 };
 
+struct json_t;
+
 struct value {
 	uint32_t type;
 	bool percent; /* FLOAT: written as 10% */
@@ -25,6 +27,7 @@ struct value {
 	double f;
 	const char *s;
 	size_t len;
+	const struct json_t *json; /* what it was in a document; NULL: it is out of none */
 };
 
 struct values {
@@ -44,6 +47,9 @@ bool value_type_ordered(uint32_t type);
 int value_parse(struct lexer *l, const struct literal *lit, uint32_t type, const char *subject, struct value *out);
 /* Of two values: < 0, 0, > 0 in *order. False where they are of unlike types (or one is NaN). */
 bool value_compare(const struct value *a, const struct value *b, int *order);
+/* As text for programs: numbers as JSON writes them, booleans true or false, durations in seconds, sizes in bytes, times in
+ * RFC 3339, objects and arrays as compact JSON. */
+void value_put(struct buf *b, const struct value *v);
 /* RFC 3339, a date alone, or the dates of HTTP and of certificates. 0 or -1. */
 int value_parse_time(const char *s, size_t len, int64_t *ns);
 

@@ -26,8 +26,10 @@ static const struct array_rule rule_options = { "options", END_OF(struct probed_
 static const struct array_rule rule_facts = { "facts", END_OF(struct probed_fact, reserved), 512 };
 static const struct array_rule rule_schemes = { "schemes", END_OF(struct probed_scheme, reserved), 32 };
 
-/* Keys of a target that are probed's own. */
-static const char *const core_keys[] = { "driver", "interval", "timeout", "jitter", "family", "labels", "expect" };
+/* Keys of a target or a step that are probed's own. */
+static const char *const core_keys[] = { "driver", "interval", "timeout", "jitter", "family", "labels", "expect",
+                                         "weight", "monitor", "retry", "inflight", "limit", "target", "capture",
+                                         "before", "after", "hook", "on_fail", "think" };
 static const char *const sink_keys[] = { "driver", "queue", "on_full" };
 
 /* The first complaint stays; what follows it is skipped. */
@@ -276,6 +278,7 @@ static void check_role(struct flat *f, const struct fact_decl *fact)
 		[PROBED_ROLE_OVERLOAD] = PROBED_TYPE_BOOLEAN,     [PROBED_ROLE_RETRY_AFTER] = PROBED_TYPE_DURATION,
 		[PROBED_ROLE_CERT_EXPIRY] = PROBED_TYPE_DURATION, [PROBED_ROLE_PEER_IP] = PROBED_TYPE_STRING,
 		[PROBED_ROLE_BYTES_IN] = PROBED_TYPE_SIZE,        [PROBED_ROLE_BYTES_OUT] = PROBED_TYPE_SIZE,
+		[PROBED_ROLE_QUOTA_LEFT] = PROBED_TYPE_INTEGER,   [PROBED_ROLE_QUOTA_RESET] = PROBED_TYPE_DURATION,
 	};
 	if (fact->role < ARRAY_LEN(types) && types[fact->role] && fact->type != types[fact->role])
 		complain(f, "fact \"%s\": with this role it must be of type %s, not %s", fact->name,

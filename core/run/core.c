@@ -15,6 +15,8 @@
 #include "config.h"
 #include "run/crew.h"
 #include "run/load.h"
+#include "run/plan_run.h"
+#include "run/resources.h"
 
 #define TICK_NS (250 * NS_PER_MS)
 #define TICK_AT_START_NS (20 * NS_PER_MS)
@@ -56,8 +58,10 @@ static void cancel_all(struct core *core, const char *why)
 	HASH_ITER(hh, core->by_name, s, next)
 		if (s->flight)
 			flight_unknown(core, s->flight, PROBED_REASON_CANCELLED, why);
+	plans_cancel(core, why);
 	DL_FOREACH_SAFE(core->leaving, s, next)
-		flight_unknown(core, s->flight, PROBED_REASON_CANCELLED, why);
+		if (s->flight)
+			flight_unknown(core, s->flight, PROBED_REASON_CANCELLED, why);
 }
 
 /* What is still under way ends as cancelled: workers that die while we drain leave nothing to send again. */
@@ -83,6 +87,7 @@ void core_drain(struct core *core, int exit_status)
 	struct subject *s, *next;
 	HASH_ITER(hh, core->by_name, s, next)
 		loop_timer_stop(core->loop, &s->due);
+	plans_drain(core);
 	core->drained = end_crew;
 	core->drain_by_ns = clock_now_ns() + core->model->settings.shutdown_timeout_ns;
 	loop_timer_set(core->loop, &core->drain_limit, core->drain_by_ns);
@@ -109,7 +114,7 @@ static void on_end_signal(struct ev_loop *ev, ev_signal *w, int revents)
 	core->signalled = w->signum;
 	if (core->mode == CORE_DAEMON)
 		log_info("ending", "signal", strsignal(w->signum), "under way", log_int(core->n_flights), NULL);
-	core_drain(core, core->mode == CORE_ONCE ? 1 : 0);
+	core_drain(core, core->mode == CORE_PLANS ? EXIT_INTERRUPTED : core->mode == CORE_ONCE ? 1 : 0);
 }
 
 static void on_reload_signal(struct ev_loop *ev, ev_signal *w, int revents)
@@ -137,6 +142,7 @@ static void start_scheduling(struct core *core, const char *why)
 	struct subject *s, *next;
 	HASH_ITER(hh, core->by_name, s, next)
 		subject_schedule(core, s);
+	plans_begin(core);
 }
 
 static void on_tick(struct wheel_timer *t)
@@ -147,7 +153,7 @@ static void on_tick(struct wheel_timer *t)
 	const char *why;
 	crew_watch(core->crew, now);
 	bool ready = core->ready = core_is_ready(core, &why);
-	if (core->mode == CORE_DAEMON && !core->scheduling && !core->draining &&
+	if (core->mode != CORE_ONCE && !core->scheduling && !core->draining &&
 	    (ready || now - core->started_ns > START_LIMIT_NS))
 		start_scheduling(core, why);
 	core->count.loop_longest_ns = core->loop->longest_turn_ns;
@@ -202,12 +208,15 @@ struct core *core_new(enum core_mode mode, const char *config_path)
 	core->mode = mode;
 	core->config_path = config_path;
 	core->loop = loop_new();
-	core->loop->slack_ns = mode == CORE_DAEMON ? PACE_GRID_NS : 0;
+	core->loop->slack_ns = mode == CORE_ONCE ? 0 : PACE_GRID_NS;
 	core->epoch = (uint64_t)clock_wall_ns();
 	core->started_ns = clock_now_ns();
 	core->crew = crew_new(core);
 	core->health = health_new();
 	core->recorder = recorder_link_new(core);
+	core->gates = gates_new(core->loop);
+	struct resources_source usage = resources_source_of(core);
+	gates_watch(core->gates, &usage);
 	core->tick.fn = on_tick;
 	core->drain_limit.fn = on_drain_limit;
 	core->stop_at.fn = on_stop_at;
@@ -262,8 +271,11 @@ void core_free(struct core *core)
 	CHECK_MAGIC(core, CORE_MAGIC);
 	core->drained = NULL;
 	core->observer.result = NULL;
+	core->observer.plan_ended = NULL;
 	reload_free(core);
 	free_subjects(core);
+	plan_runs_free(core);
+	gates_free(core->gates);
 	health_save(core, true);
 	crew_free(core->crew);
 	services_free(core);

@@ -5,6 +5,7 @@
  *   schedule.c   when a subject is due             crew.c      worker processes, seats and pools
  *   flight.c     probes under way                  health.c    strikes and quarantine of drivers
  *   reload.c     a new configuration, step by step  recorder_link.c, service_link.c   the other children
+ *   plan*.c      plans that run: what they send, and what comes of it                gates.c   what holds them back
  */
 #ifndef RUN_CORE_H
 #define RUN_CORE_H
@@ -23,6 +24,7 @@
 #include "measure/hist.h"
 #include "measure/stat.h"
 #include "plan/pace.h"
+#include "run/gates.h"
 #include "run/wire.h"
 
 struct core;
@@ -34,6 +36,7 @@ struct recorder_link;
 struct service_link;
 struct reload;
 struct loaded;
+struct plan_run;
 
 /* A named part of a target's results ("ipv6"). */
 struct sub_stat {
@@ -58,7 +61,9 @@ struct subject {
 	struct pace_every pace;
 	int64_t index; /* of the next due time */
 	struct wheel_timer due;
-	struct flight *flight; /* under way, NULL: none; a probe never overlaps itself */
+	struct flight *flight; /* monitoring's, under way; NULL: none; it never overlaps itself */
+	uint32_t n_flights;    /* under way, plans' too */
+	bool spread;           /* a plan probes it from all workers of its pool, which then all have it */
 	struct probe_stat stat;
 	struct sub_stat *subs;
 	uint32_t n_subs, cap_subs;
@@ -72,7 +77,14 @@ struct subject {
 };
 #define SUBJECT_MAGIC 0x7375626au
 
-/* One probe under way, from its dispatch to its result. */
+enum flight_kind {
+	FLIGHT_MONITOR,
+	FLIGHT_PLAN, /* one probe of a plan */
+	FLIGHT_FLOW, /* a virtual user, that runs one flow */
+	FLIGHT_USER, /* a virtual user, that runs flow after flow */
+};
+
+/* One probe under way, from its dispatch to its result; or a virtual user, while it lives. */
 struct flight {
 	unsigned magic;
 	struct core *core;
@@ -84,11 +96,19 @@ struct flight {
 	struct registry *registry;
 	uint64_t seq;
 	int64_t due_ns, timeout_ns;
+	uint8_t kind; /* enum flight_kind */
 	bool again;  /* was sent a second time */
 	bool looked; /* for its answer once more */
 	struct wheel_timer overdue;
+	struct seat *seat;  /* that it goes to; NULL: the subject's home */
 	struct seat *waits; /* the seat in whose waiting list it stands; NULL: sent, or not yet */
-	struct flight *prev, *next;
+	struct flight *prev, *next; /* in that list, or in the pool of spare ones */
+	struct plan_run *run; /* NULL: monitoring's; the next few are for plans' only */
+	uint32_t choice;      /* of the plan */
+	uint32_t measure;     /* the step of the run's tally */
+	uint64_t user;        /* number of the virtual user */
+	struct gate_pass pass;
+	struct flight *run_prev, *run_next; /* in the run's list */
 };
 #define FLIGHT_MAGIC 0x666c6967u
 
@@ -110,10 +130,15 @@ struct driver_stat {
 /* What the commands (--once, a foreground run) want to see of each result. */
 struct core_observer {
 	void (*result)(void *ctx, const struct flight *f, const struct result *r);
+	void (*plan_ended)(void *ctx, struct plan_run *run);
 	void *ctx;
 };
 
-enum core_mode { CORE_DAEMON, CORE_ONCE };
+enum core_mode {
+	CORE_DAEMON,
+	CORE_ONCE,
+	CORE_PLANS, /* runs plans to their end, in the foreground; monitors nothing */
+};
 
 struct core {
 	unsigned magic;
@@ -135,6 +160,10 @@ struct core {
 	uint32_t n_free, cap_free;
 	uint32_t n_flights;
 	struct flight *flight_pool;
+	struct plan_run *runs; /* of plans, those that have ended too until they are started anew */
+	struct gates *gates;
+	uint32_t leases; /* of virtual users, so far */
+	const struct plan_ask *ask; /* CORE_PLANS: which, and how */
 	struct crew *crew;
 	struct health *health;
 	struct recorder_link *recorder;
@@ -161,6 +190,7 @@ struct core {
 	int64_t watchdog_ns; /* systemd wants a sign of life so often; 0: it does not */
 };
 #define CORE_MAGIC 0x636f7265u
+#define EXIT_INTERRUPTED 130 /* as shells have it: 128 + SIGINT */
 
 /* --- schedule.c ------------------------------------------------------------------------------- */
 struct subject *subject_new(struct core *core, const struct target *target);
@@ -175,6 +205,14 @@ void subject_probe_now(struct core *core, struct subject *s);
 
 /* --- flight.c --------------------------------------------------------------------------------- */
 struct flight *flight_new(struct core *core, struct subject *s, int64_t due_ns);
+/* The same for a plan; sets neither deadline nor the subject's own flight. */
+struct flight *flight_new_plan(struct core *core, struct subject *s, int64_t due_ns, struct plan_run *run, enum flight_kind kind);
+/* It is given up as lost unless it ends by then. */
+void flight_limit(struct flight *f, int64_t timeout_ns);
+/* The slot is free; nothing is told. */
+void flight_free(struct core *core, struct flight *f);
+/* The result of a step of the virtual user f, the probe `seq` of `s`. */
+void flight_step(struct core *core, struct flight *f, struct subject *s, uint64_t seq, struct result *r, bool last);
 /* Its result came, or we made one up: counts, records, tells. Frees the flight unless r is a sub-result. */
 void flight_result(struct core *core, struct flight *f, struct result *r, bool last);
 /* It leaves for a worker, which has the target as it is now: the result is read as that driver's. */

@@ -27,9 +27,27 @@ void crew_settle(struct crew *crew);
 struct seat *crew_seat(struct crew *crew, const struct target *target);
 /* The target now lives in s->home (which is set), or its configuration changed. */
 void crew_target_add(struct crew *crew, struct subject *s);
-void crew_target_remove(struct crew *crew, struct seat *seat, uint32_t id);
-/* Sends a flight to its subject's home, or lets it wait for one. */
+void crew_target_remove(struct crew *crew, struct seat *seat, const struct subject *s);
+/* Sends a flight to its seat (its subject's home), or lets it wait for one. */
 void crew_dispatch(struct crew *crew, struct flight *f);
+
+/* --- for plans ---------------------------------------------------------------------------------- */
+
+/* From now on all seats of its pool have the target. */
+void crew_spread(struct crew *crew, struct subject *s);
+/* The i-th seat that is open, modulo their number, of the pool that the subject lives in. */
+struct seat *crew_seat_of(const struct subject *s, uint64_t i);
+uint32_t crew_seats(const struct subject *s);
+bool crew_same_pool(const struct subject *s, const struct seat *seat);
+/* All seats of the subject's pool learn of a flow, or forget it. */
+void crew_flow_add(struct crew *crew, const struct subject *s, const struct wire_flow *m);
+void crew_flow_remove(struct crew *crew, const struct subject *s, uint32_t id);
+/* A virtual user for each of the n flights, to the seat's worker; fills in m->slots. False: there is none, or it is full;
+ * nothing is sent then. */
+bool crew_start_users(struct seat *seat, struct wire_users *m, struct flight *const *flights, uint32_t n);
+/* Frames to the worker of f, where it still has one: channel_begin() and channel_end(), as it were. */
+struct buf *crew_frame(struct seat *seat, uint16_t type);
+void crew_frame_end(struct seat *seat);
 /* The flight is over: its slot is free. */
 void crew_release(struct crew *crew, struct flight *f);
 

@@ -34,7 +34,7 @@ struct seat {
 
 struct slot {
 	struct flight *flight; /* NULL: free, or given up while the worker still owes its result */
-	uint64_t seq;
+	uint64_t seq, n_seqs;  /* of the results that belong to it */
 	bool answered;
 };
 
@@ -84,6 +84,11 @@ void worker_remove_target(struct worker *w, uint32_t id);
 void worker_load_plugin(struct worker *w, const char *path);
 /* False: no slot, or too much is waiting to be sent. */
 bool worker_dispatch(struct worker *w, struct flight *f);
+/* Frames of all kinds, in order with the dispatches. */
+struct buf *worker_begin(struct worker *w, uint16_t type);
+void worker_end(struct worker *w);
+/* A slot for a flight whose results have seq ... seq + n_seqs - 1. False: there is none. */
+bool worker_take_slot(struct worker *w, struct flight *f, uint64_t n_seqs);
 void worker_watch(struct worker *w, int64_t now_ns);
 
 /* --- crew.c ----------------------------------------------------------------------------------- */

@@ -15,6 +15,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "run/crew_parts.h"
+#include "run/plan_run.h"
 
 #define OUT_MAX (64u << 20)
 #define START_LIMIT_NS (20 * NS_PER_S)
@@ -41,13 +42,13 @@ static void send_later(struct loop_later *later)
 }
 
 /* Frames keep their order: dispatches that were batched go first. */
-static struct buf *begin(struct worker *w, uint16_t type)
+struct buf *worker_begin(struct worker *w, uint16_t type)
 {
 	send_batch(w);
 	return channel_begin(child_channel(w->child), type);
 }
 
-static void end(struct worker *w)
+void worker_end(struct worker *w)
 {
 	channel_end(child_channel(w->child));
 }
@@ -55,23 +56,23 @@ static void end(struct worker *w)
 void worker_send_target(struct worker *w, const struct subject *s)
 {
 	struct wire_target m = wire_target_of(s->target, s->id);
-	wire_put_target(begin(w, WIRE_TARGET_ADD), &m);
-	end(w);
+	wire_put_target(worker_begin(w, WIRE_TARGET_ADD), &m);
+	worker_end(w);
 }
 
 void worker_remove_target(struct worker *w, uint32_t id)
 {
-	buf_u32(begin(w, WIRE_TARGET_REMOVE), id);
-	end(w);
+	buf_u32(worker_begin(w, WIRE_TARGET_REMOVE), id);
+	worker_end(w);
 }
 
 void worker_load_plugin(struct worker *w, const char *path)
 {
-	buf_str(begin(w, WIRE_PLUGIN), path);
-	end(w);
+	buf_str(worker_begin(w, WIRE_PLUGIN), path);
+	worker_end(w);
 }
 
-bool worker_dispatch(struct worker *w, struct flight *f)
+bool worker_take_slot(struct worker *w, struct flight *f, uint64_t n_seqs)
 {
 	CHECK_MAGIC(w, WORKER_MAGIC);
 	if (channel_full(child_channel(w->child)))
@@ -89,16 +90,32 @@ bool worker_dispatch(struct worker *w, struct flight *f)
 	f->slot = w->free_slots[--w->n_free];
 	f->worker = w;
 	flight_sent(f);
-	w->slots[f->slot] = (struct slot){ .flight = f, .seq = f->seq };
+	w->slots[f->slot] = (struct slot){ .flight = f, .seq = f->seq, .n_seqs = n_seqs };
 	w->inflight++;
-	bool waited_for = w->crew->core->mode == CORE_ONCE || !pace_on_grid(&f->subject->pace);
-	uint32_t prompt = waited_for ? DISPATCH_PROMPT : 0;
+	return true;
+}
+
+static uint32_t dispatch_flags(const struct flight *f)
+{
+	if (f->run)
+		return plan_dispatch_flags(f->run);
+	bool waited_for = f->core->mode == CORE_ONCE || !pace_on_grid(&f->subject->pace);
+	return waited_for ? DISPATCH_PROMPT : 0;
+}
+
+bool worker_dispatch(struct worker *w, struct flight *f)
+{
+	if (f->kind == FLIGHT_FLOW)
+		return plan_send_flow(f, w);
+	if (!worker_take_slot(w, f, 1))
+		return false;
 	struct wire_dispatch m = { .slot = f->slot,
 		                   .target = f->target_id,
 		                   .seq = f->seq,
 		                   .due_ns = f->due_ns,
 		                   .timeout_ns = f->timeout_ns,
-		                   .flags = prompt | (f->again ? DISPATCH_AGAIN : 0) };
+		                   .plan = f->run ? f->run->id : 0,
+		                   .flags = dispatch_flags(f) | (f->again ? DISPATCH_AGAIN : 0) };
 	wire_put_dispatch(&w->batch, &m);
 	w->n_batch++;
 	loop_later(w->crew->core->loop, &w->send);
@@ -113,25 +130,53 @@ static int on_result(struct worker *w, struct cursor *c)
 	struct result *r = &core->scratch;
 	uint32_t slot = cursor_u32(c), target = cursor_u32(c);
 	uint64_t seq = cursor_u64(c);
-	bool last = cursor_u8(c);
+	uint8_t kind = cursor_u8(c);
 	result_reset(r);
-	if (result_decode(c, r) || slot >= w->n_slots)
+	if (result_decode(c, r) || slot >= w->n_slots || kind > RESULT_STEP)
 		return -1;
-	(void)target;
 	struct slot *s = &w->slots[slot];
-	if (s->seq != seq || s->answered) {
+	if (seq - s->seq >= s->n_seqs || s->answered) {
 		core->count.lost_late++;
 		return 0;
 	}
+	bool last = kind == RESULT_LAST, user = s->n_seqs > 1;
+	if (last && user)
+		return -1;
 	if (last)
 		s->answered = true;
-	if (s->flight) {
+	if (user) {
+		struct subject *step = target < core->n_ids ? core->subjects[target] : NULL;
+		if (s->flight && step)
+			flight_step(core, s->flight, step, seq, r, kind == RESULT_STEP);
+		else
+			core->count.lost_late++;
+	} else if (s->flight) {
 		flight_result(core, s->flight, r, last);
 	} else {
 		core->count.lost_late++;
 		if (last) /* it was given up, and its slot kept until now */
 			w->free_slots[w->n_free++] = slot;
 	}
+	return 0;
+}
+
+/* A virtual user has ended a flow, and perhaps itself. */
+static int on_flow_end(struct worker *w, struct cursor *c)
+{
+	struct wire_flow_end m;
+	if (wire_get_flow_end(c, &m))
+		return -1;
+	struct slot *s = m.slot < w->n_slots ? &w->slots[m.slot] : NULL;
+	if (!s || m.seq - s->seq >= s->n_seqs || s->answered) {
+		w->crew->core->count.lost_late++;
+	} else {
+		s->answered = m.over;
+		if (s->flight)
+			plan_flow_end(s->flight, &m);
+		else if (m.over)
+			w->free_slots[w->n_free++] = m.slot;
+	}
+	wire_flow_end_free(&m);
 	return 0;
 }
 
@@ -175,6 +220,12 @@ static int on_frame(void *owner, uint16_t type, struct cursor *c)
 		return 0;
 	case WIRE_RESULT:
 		return on_result(w, c);
+	case WIRE_FLOW_END:
+		return on_flow_end(w, c);
+	case WIRE_ROWS_ASK:
+		return plan_rows_asked(w->seat, c, w->crew->core);
+	case WIRE_GATE_ASK:
+		return plan_gate_asked(w->seat, c, w->crew->core);
 	case WIRE_WORKER_STATS:
 		w->stats = wire_get_stats(c);
 		return 0;
@@ -252,10 +303,13 @@ static void settle_flights(struct worker *w, const struct guilt *g, const char *
 			continue;
 		char text[320];
 		bool guilty = is_guilty(w, g, f);
+		bool had_started = started(w, i);
 		w->slots[i].flight = NULL;
 		f->worker = NULL;
 		w->inflight--;
-		if (guilty) {
+		if (f->run && (guilty || had_started || f->kind == FLIGHT_USER)) {
+			plan_lost(f, had_started, why);
+		} else if (guilty) {
 			snprintf(text, sizeof text, "driver %s brought its worker down: %s", f->driver->name, why);
 			flight_unknown(core, f, PROBED_REASON_CRASHED, text);
 		} else if (f->again || f->subject->keeps || w->crew->draining) {
@@ -324,8 +378,8 @@ static void send_hello(struct worker *w, const struct pool *p)
 		                .threads = THREADS,
 		                .n_plugins = p->n_plugins,
 		                .plugins = p->plugins };
-	wire_put_hello(begin(w, WIRE_HELLO), &m);
-	end(w);
+	wire_put_hello(worker_begin(w, WIRE_HELLO), &m);
+	worker_end(w);
 }
 
 bool worker_start(struct seat *seat)
@@ -350,9 +404,12 @@ bool worker_start(struct seat *seat)
 	w->started_ns = w->beat_ns = clock_now_ns();
 	seat->worker = w;
 	send_hello(w, p);
-	for (uint32_t i = 0; i < core->n_ids; i++)
-		if (core->subjects[i] && core->subjects[i]->home == seat)
-			worker_send_target(w, core->subjects[i]);
+	for (uint32_t i = 0; i < core->n_ids; i++) {
+		const struct subject *s = core->subjects[i];
+		if (s && (s->home == seat || (s->spread && s->home->pool == p)))
+			worker_send_target(w, s);
+	}
+	plans_tell_worker(core, seat);
 	log_debug("worker started", "worker", w->who, "pid", log_int(child_pid(w->child)), NULL);
 	seat_send_waiting(seat);
 	return true;
@@ -364,8 +421,8 @@ void worker_retire(struct worker *w)
 	if (w->draining)
 		return;
 	w->draining = true;
-	begin(w, WIRE_DRAIN);
-	end(w);
+	worker_begin(w, WIRE_DRAIN);
+	worker_end(w);
 	int64_t longest = 0;
 	for (uint32_t i = 0; i < w->n_slots; i++)
 		if (w->slots[i].flight && w->slots[i].flight->timeout_ns > longest)

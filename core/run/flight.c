@@ -7,6 +7,7 @@
 #include "base/mem.h"
 #include "run/core.h"
 #include "run/crew.h"
+#include "run/plan_run.h"
 
 /* A worker owns the deadline. One that does not answer so long after it has lost the probe. */
 #define NO_ANSWER_NS (6 * NS_PER_S)
@@ -26,7 +27,7 @@ static void on_overdue(struct wheel_timer *t)
 	               f->worker ? "the worker did not answer in time" : "no worker was running in time");
 }
 
-struct flight *flight_new(struct core *core, struct subject *s, int64_t due_ns)
+static struct flight *get(struct core *core, struct subject *s, int64_t due_ns)
 {
 	struct flight *f = core->flight_pool;
 	if (f)
@@ -34,29 +35,52 @@ struct flight *flight_new(struct core *core, struct subject *s, int64_t due_ns)
 	else
 		f = xnew(struct flight);
 	*f = (struct flight){ .magic = FLIGHT_MAGIC, .core = core, .subject = s, .target_id = s->id, .slot = UINT32_MAX };
+	s->n_flights++;
 	f->driver = s->target->driver;
 	f->registry = registry_ref(core->model->registry);
 	f->seq = ++core->seq;
 	f->due_ns = due_ns;
 	f->timeout_ns = s->target->timeout_ns;
 	f->overdue.fn = on_overdue;
-	/* where we were late ourselves the worker has its time all the same */
-	int64_t begins_ns = due_ns > core->loop->now_ns ? due_ns : core->loop->now_ns;
-	loop_timer_set(core->loop, &f->overdue, begins_ns + f->timeout_ns + NO_ANSWER_NS);
-	s->flight = f;
 	core->n_flights++;
 	return f;
 }
 
-static void flight_free(struct core *core, struct flight *f)
+void flight_limit(struct flight *f, int64_t timeout_ns)
+{
+	/* where we were late ourselves the worker has its time all the same */
+	int64_t now_ns = f->core->loop->now_ns, begins_ns = f->due_ns > now_ns ? f->due_ns : now_ns;
+	f->timeout_ns = timeout_ns;
+	loop_timer_set(f->core->loop, &f->overdue, begins_ns + timeout_ns + NO_ANSWER_NS);
+}
+
+struct flight *flight_new(struct core *core, struct subject *s, int64_t due_ns)
+{
+	struct flight *f = get(core, s, due_ns);
+	flight_limit(f, f->timeout_ns);
+	s->flight = f;
+	return f;
+}
+
+struct flight *flight_new_plan(struct core *core, struct subject *s, int64_t due_ns, struct plan_run *run, enum flight_kind kind)
+{
+	struct flight *f = get(core, s, due_ns);
+	f->kind = (uint8_t)kind;
+	f->run = run;
+	return f;
+}
+
+void flight_free(struct core *core, struct flight *f)
 {
 	struct subject *s = f->subject;
 	loop_timer_stop(core->loop, &f->overdue);
 	crew_release(core->crew, f);
-	s->flight = NULL;
-	if (s->keeps)
+	if (s->flight == f)
+		s->flight = NULL;
+	s->n_flights--;
+	if (s->keeps && !s->n_flights)
 		subject_free(s);
-	else if (s->held && !core->draining)
+	else if (!s->keeps && s->held && !s->flight && !core->draining)
 		loop_timer_set(core->loop, &s->due, core->loop->now_ns);
 	registry_unref(f->registry);
 	f->magic = 0;
@@ -105,6 +129,16 @@ static void log_change(struct subject *s, const struct result *r)
 	          r->reason ? reason_name(r->reason) : NULL, "why", result_string(r, r->message), NULL);
 }
 
+/* Sinks, services and whoever watches. */
+static void pass_on(struct core *core, const struct flight *f, const struct result *r)
+{
+	recorder_link_record(core->recorder, f, r);
+	services_result(core, f, r);
+	if (core->observer.result)
+		core->observer.result(core->observer.ctx, f, r);
+}
+
+/* Only monitoring moves the target's state. */
 static void take(struct core *core, struct flight *f, const struct result *r, bool last)
 {
 	struct subject *s = f->subject;
@@ -119,20 +153,46 @@ static void take(struct core *core, struct flight *f, const struct result *r, bo
 	}
 	if (stat)
 		probe_stat_add(stat, r, f->driver);
-	recorder_link_record(core->recorder, f, r);
-	services_result(core, f, r);
-	if (core->observer.result)
-		core->observer.result(core->observer.ctx, f, r);
+	pass_on(core, f, r);
+}
+
+static void name_sub(struct result *r, bool last)
+{
+	if (last == (r->sub != 0)) /* a sub-result has a name, the probe's own has none */
+		r->sub = last ? 0 : result_put_string(r, "unnamed", 7);
 }
 
 void flight_result(struct core *core, struct flight *f, struct result *r, bool last)
 {
 	CHECK_MAGIC(f, FLIGHT_MAGIC);
-	if (last == (r->sub != 0)) /* a sub-result has a name, the probe's own has none */
-		r->sub = last ? 0 : result_put_string(r, "unnamed", 7);
-	take(core, f, r, last);
+	name_sub(r, last);
+	if (!f->run) {
+		take(core, f, r, last);
+		if (last)
+			flight_free(core, f);
+		return;
+	}
+	core->count.probes += last;
+	if (plan_records(f->run))
+		pass_on(core, f, r);
+	plan_result(f, f->subject, r, last);
 	if (last)
-		flight_free(core, f);
+		plan_flight_ended(f, r);
+}
+
+void flight_step(struct core *core, struct flight *f, struct subject *s, uint64_t seq, struct result *r, bool last)
+{
+	CHECK_MAGIC(f, FLIGHT_MAGIC);
+	struct flight step = *f; /* as whoever is told sees it */
+	step.subject = s;
+	step.target_id = s->id;
+	step.driver = s->target->driver;
+	step.seq = seq;
+	name_sub(r, last);
+	core->count.probes += last;
+	if (plan_records(f->run))
+		pass_on(core, &step, r);
+	plan_result(f, s, r, last);
 }
 
 void flight_unknown(struct core *core, struct flight *f, uint32_t reason, const char *message)

@@ -11,6 +11,7 @@
 #include "run/child.h"
 #include "run/core.h"
 #include "run/part_copy.h"
+#include "run/plan_run.h"
 
 #define OUT_MAX (32u << 20)
 #define HOLD_NS (100 * NS_PER_MS) /* records leave together; sinks are flushed each second anyway */
@@ -169,7 +170,7 @@ void recorder_link_record(struct recorder_link *r, const struct flight *f, const
 	buf_u64(b, core->epoch);
 	buf_u64(b, f->seq);
 	buf_str(b, f->subject->name);
-	buf_str(b, core->mode == CORE_ONCE ? "once" : "monitor");
+	buf_str(b, f->run ? plan_name(f->run) : core->mode == CORE_ONCE ? "once" : "monitor");
 	buf_str(b, f->driver->name);
 	result_encode(b, result);
 	channel_end_within(child_channel(r->child), HOLD_NS);

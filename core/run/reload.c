@@ -12,6 +12,7 @@
 #include "run/core.h"
 #include "run/crew.h"
 #include "run/load.h"
+#include "run/plan_run.h"
 
 #define FILES_EVERY_NS NS_PER_S
 #define NAMES_SHOWN 5
@@ -83,8 +84,8 @@ static void apply_target(struct core *core, const struct target *t, struct summa
 	s->generation = core->generation;
 	struct seat *home = crew_seat(core->crew, t), *old = s->home;
 	s->home = home;
-	if (old && old != home)
-		crew_target_remove(core->crew, old, s->id);
+	if (old && old != home && !(s->spread && crew_same_pool(s, old)))
+		crew_target_remove(core->crew, old, s);
 	if (changed || old != home)
 		crew_target_add(core->crew, s);
 	if (is_new && core->scheduling)
@@ -101,7 +102,7 @@ static void remove_absent(struct core *core, struct summary *sum)
 		if (s->generation == core->generation)
 			continue;
 		note(sum, CHANGE_REMOVED, s->name);
-		crew_target_remove(core->crew, s->home, s->id);
+		crew_target_remove(core->crew, s->home, s);
 		subject_remove(core, s);
 	}
 }
@@ -110,7 +111,7 @@ static void remember_files(struct reload *r, const struct model *old, const stru
 
 static void set_log(struct core *core, const struct settings *set)
 {
-	enum log_level level = core->mode == CORE_ONCE ? LOG_ERROR : (enum log_level)set->log_level;
+	enum log_level level = core->mode != CORE_DAEMON ? LOG_ERROR : (enum log_level)set->log_level;
 	bool same = level == log_level_now() && set->log_json == log_is_json();
 	log_set(level, set->log_json);
 	if (same)
@@ -118,6 +119,17 @@ static void set_log(struct core *core, const struct settings *set)
 	crew_log_level(core->crew);
 	recorder_link_log_level(core->recorder);
 	services_log_level(core);
+}
+
+/* Those that stay. */
+static void mark(struct core *core, struct target *const *targets, size_t n)
+{
+	for (size_t i = 0; i < n; i++) {
+		struct subject *s;
+		HASH_FIND_STR(core->by_name, targets[i]->name, s);
+		if (s)
+			s->generation = core->generation;
+	}
 }
 
 static void apply(struct core *core, struct model *model, const char *const *changed_plugins, size_t n_changed, bool by_signal)
@@ -128,14 +140,11 @@ static void apply(struct core *core, struct model *model, const char *const *cha
 	if (by_signal && old)
 		health_pardon_all(core);
 	core->generation++;
+	plans_leave(core, model);
 	/* those that go keep the model they are of: core->model is still the old one here */
 	if (old) {
-		for (size_t i = 0; i < model->n_targets; i++) {
-			struct subject *s;
-			HASH_FIND_STR(core->by_name, model->targets[i]->name, s);
-			if (s)
-				s->generation = core->generation;
-		}
+		mark(core, model->targets, model->n_targets);
+		mark(core, model->steps, model->n_steps);
 		remove_absent(core, &sum);
 	}
 	core->model = model;
@@ -143,14 +152,20 @@ static void apply(struct core *core, struct model *model, const char *const *cha
 	crew_apply(core->crew, model, changed_plugins, n_changed);
 	for (size_t i = 0; i < model->n_targets; i++)
 		apply_target(core, model->targets[i], &sum);
+	for (size_t i = 0; i < model->n_steps; i++)
+		apply_target(core, model->steps[i], &sum);
 	crew_settle(core->crew);
+	gates_apply(core->gates, model);
+	plans_apply(core);
 	core_rows_rebuild(core);
 	health_save(core, false);
 	recorder_link_plugins(core->recorder, changed_plugins, n_changed);
-	if (core->mode == CORE_ONCE) {
+	if (core->once_sinks || core->mode == CORE_ONCE) {
 		recorder_link_apply(core->recorder, core->once_sinks, core->n_once_sinks, false);
 	} else {
 		recorder_link_apply(core->recorder, model->sinks, model->n_sinks, by_signal && old);
+	}
+	if (core->mode == CORE_DAEMON) {
 		services_apply(core, model->services, model->n_services, changed_plugins, n_changed);
 	}
 	remember_files(core->reload, old, model);

@@ -77,7 +77,7 @@ void subject_remove(struct core *core, struct subject *s)
 	core->n_subjects--;
 	xgrow(core->free_ids, core->n_free, core->cap_free);
 	core->free_ids[core->n_free++] = s->id;
-	if (s->flight) {
+	if (s->n_flights) {
 		s->keeps = model_ref(core->model);
 		DL_APPEND(core->leaving, s);
 	} else {
@@ -87,7 +87,8 @@ void subject_remove(struct core *core, struct subject *s)
 
 void subject_retarget(struct core *core, struct subject *s, const struct target *target)
 {
-	bool repaced = s->pace.interval_ns != target->interval_ns || s->pace.jitter != target->jitter;
+	bool repaced = s->pace.interval_ns != target->interval_ns || s->pace.jitter != target->jitter ||
+	               s->target->monitor != target->monitor;
 	if (!stat_same_facts(s->target->driver, target->driver))
 		forget(s);
 	s->target = target;
@@ -105,6 +106,10 @@ static void arm(struct core *core, struct subject *s)
 
 void subject_schedule(struct core *core, struct subject *s)
 {
+	if (!s->target->monitor || core->mode != CORE_DAEMON) {
+		loop_timer_stop(core->loop, &s->due);
+		return;
+	}
 	s->index = pace_every_index(&s->pace, clock_now_ns() + AHEAD_NS);
 	s->held = false;
 	arm(core, s);

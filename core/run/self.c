@@ -15,6 +15,7 @@
 #include "measure/page.h"
 #include "run/core.h"
 #include "run/crew.h"
+#include "run/plan_run.h"
 
 /* --- rows ------------------------------------------------------------------------------------- */
 
@@ -31,6 +32,8 @@ void core_rows_rebuild(struct core *core)
 	core->n_rows = 0;
 	for (size_t i = 0; i < core->model->n_targets; i++) {
 		struct subject *s;
+		if (!core->model->targets[i]->monitor)
+			continue;
 		HASH_FIND_STR(core->by_name, core->model->targets[i]->name, s);
 		core_rows_add(core, s, UINT32_MAX);
 		for (uint32_t k = 0; k < s->n_subs; k++)
@@ -206,6 +209,8 @@ static void self(void *ctx, struct metrics_page *p)
 	health_each(core, self_driver, p);
 	recorder_link_each(core->recorder, self_sink, p);
 	services_each(core, self_service, p);
+	plans_metrics(core, p);
+	gates_metrics(core->gates, p);
 }
 
 const struct metrics_source *core_metrics_source(struct core *core)
@@ -240,6 +245,8 @@ void core_status_json(struct core *core, struct buf *b)
 	struct subject *s, *next;
 	HASH_ITER(hh, core->by_name, s, next)
 	{
+		if (!s->target->monitor)
+			continue;
 		if (s->told)
 			by_outcome[s->told - 1]++;
 		else
@@ -253,7 +260,11 @@ void core_status_json(struct core *core, struct buf *b)
 	crew_each(core->crew, status_worker, b);
 	buf_puts(b, "],\"drivers\":[");
 	health_each(core, status_driver, b);
-	buf_puts(b, "]}\n");
+	buf_puts(b, "],\"plans\":");
+	plans_status_json(core, b);
+	buf_puts(b, ",\"gates\":");
+	gates_status_json(core->gates, b);
+	buf_puts(b, "}\n");
 }
 
 bool core_is_ready(const struct core *core, const char **why)

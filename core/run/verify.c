@@ -94,7 +94,7 @@ static int on_target_refused(struct verify *v, struct cursor *c)
 	if (id >= v->n_asked || !why)
 		return -1;
 	const struct target *t = v->asked[id];
-	refuse(v, "target", t->name, t->at, t->options, t->n_options, why);
+	refuse(v, t->step ? "step" : "target", t->name, t->at, t->options, t->n_options, why);
 	return 0;
 }
 
@@ -214,6 +214,7 @@ struct verify *verify_start(struct loop *loop, const struct model *model, const 
 	struct verify *v = xnew(struct verify);
 	*v = (struct verify){ .loop = loop, .errs = errs, .done = done, .ctx = ctx, .limit.fn = on_limit, .tell.fn = on_tell };
 	model_diff(before, model, collect, v);
+	model_diff_steps(before, model, collect, v);
 	collect_parts(v, model->sinks, model->n_sinks, before ? before->sinks : NULL, before ? before->n_sinks : 0, true);
 	collect_parts(v, model->services, model->n_services, before ? before->services : NULL, before ? before->n_services : 0,
 		      false);

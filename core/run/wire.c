@@ -7,7 +7,7 @@
 #include "base/mem.h"
 #include "config/model.h"
 
-static void put_kvs(struct buf *b, const struct kv *kvs, uint32_t n)
+void wire_put_kvs(struct buf *b, const struct kv *kvs, uint32_t n)
 {
 	buf_u32(b, n);
 	for (uint32_t i = 0; i < n; i++) {
@@ -16,7 +16,7 @@ static void put_kvs(struct buf *b, const struct kv *kvs, uint32_t n)
 	}
 }
 
-static const struct kv *get_kvs(struct cursor *c, uint32_t *n)
+const struct kv *wire_get_kvs(struct cursor *c, uint32_t *n)
 {
 	*n = cursor_count(c, 10);
 	struct kv *kvs = xcalloc(*n, sizeof *kvs);
@@ -81,7 +81,16 @@ struct wire_target wire_target_of(const struct target *t, uint32_t id)
 		                     .n_options = t->n_options,
 		                     .options = t->options,
 		                     .n_expects = t->n_expects,
-		                     .expects = t->expects };
+		                     .expects = t->expects,
+		                     .retry = t->retry,
+		                     .go_on = t->step && t->step->go_on,
+		                     .think_min_ns = t->step ? t->step->think_min_ns : 0,
+		                     .think_max_ns = t->step ? t->step->think_max_ns : 0,
+		                     .n_captures = t->step ? t->step->n_captures : 0,
+		                     .captures = t->step ? t->step->captures : NULL,
+		                     .hook = t->step ? t->step->hook : NULL,
+		                     .n_hooks = t->step ? t->step->n_hooks : 0,
+		                     .hooks = t->step ? t->step->hooks : NULL };
 }
 
 void wire_put_target(struct buf *b, const struct wire_target *m)
@@ -92,8 +101,16 @@ void wire_put_target(struct buf *b, const struct wire_target *m)
 	buf_u32(b, m->family);
 	buf_i64(b, m->timeout_ns);
 	buf_i64(b, m->interval_ns);
-	put_kvs(b, m->options, m->n_options);
-	put_kvs(b, m->expects, m->n_expects);
+	wire_put_kvs(b, m->options, m->n_options);
+	wire_put_kvs(b, m->expects, m->n_expects);
+	buf_u32(b, m->flags);
+	buf_u32(b, m->retry);
+	buf_u8(b, m->go_on);
+	buf_i64(b, m->think_min_ns);
+	buf_i64(b, m->think_max_ns);
+	wire_put_kvs(b, m->captures, m->n_captures);
+	buf_str(b, m->hook);
+	wire_put_kvs(b, m->hooks, m->n_hooks);
 }
 
 int wire_get_target(struct cursor *c, struct wire_target *m)
@@ -105,8 +122,16 @@ int wire_get_target(struct cursor *c, struct wire_target *m)
 	m->family = cursor_u32(c);
 	m->timeout_ns = cursor_i64(c);
 	m->interval_ns = cursor_i64(c);
-	m->options = get_kvs(c, &m->n_options);
-	m->expects = get_kvs(c, &m->n_expects);
+	m->options = wire_get_kvs(c, &m->n_options);
+	m->expects = wire_get_kvs(c, &m->n_expects);
+	m->flags = cursor_u32(c);
+	m->retry = cursor_u32(c);
+	m->go_on = cursor_u8(c);
+	m->think_min_ns = cursor_i64(c);
+	m->think_max_ns = cursor_i64(c);
+	m->captures = wire_get_kvs(c, &m->n_captures);
+	m->hook = cursor_str(c);
+	m->hooks = wire_get_kvs(c, &m->n_hooks);
 	if (!m->name || !m->driver)
 		c->bad = true;
 	if (c->bad)
@@ -118,7 +143,9 @@ void wire_target_free(struct wire_target *m)
 {
 	free((void *)(uintptr_t)m->options);
 	free((void *)(uintptr_t)m->expects);
-	m->options = m->expects = NULL;
+	free((void *)(uintptr_t)m->captures);
+	free((void *)(uintptr_t)m->hooks);
+	m->options = m->expects = m->captures = m->hooks = NULL;
 }
 
 void wire_put_dispatch(struct buf *b, const struct wire_dispatch *m)
@@ -129,6 +156,7 @@ void wire_put_dispatch(struct buf *b, const struct wire_dispatch *m)
 	buf_i64(b, m->due_ns);
 	buf_i64(b, m->timeout_ns);
 	buf_u32(b, m->flags);
+	buf_u32(b, m->plan);
 }
 
 struct wire_dispatch wire_get_dispatch(struct cursor *c)
@@ -140,6 +168,7 @@ struct wire_dispatch wire_get_dispatch(struct cursor *c)
 	m.due_ns = cursor_i64(c);
 	m.timeout_ns = cursor_i64(c);
 	m.flags = cursor_u32(c);
+	m.plan = cursor_u32(c);
 	return m;
 }
 
@@ -175,7 +204,7 @@ void wire_put_part(struct buf *b, const struct wire_part *m)
 	buf_str(b, m->driver);
 	buf_u32(b, m->queue);
 	buf_u8(b, m->wait);
-	put_kvs(b, m->options, m->n_options);
+	wire_put_kvs(b, m->options, m->n_options);
 }
 
 int wire_get_part(struct cursor *c, struct wire_part *m)
@@ -185,7 +214,7 @@ int wire_get_part(struct cursor *c, struct wire_part *m)
 	m->driver = cursor_str(c);
 	m->queue = cursor_u32(c);
 	m->wait = cursor_u8(c) != 0;
-	m->options = get_kvs(c, &m->n_options);
+	m->options = wire_get_kvs(c, &m->n_options);
 	if (!m->name || !m->driver)
 		c->bad = true;
 	if (c->bad)

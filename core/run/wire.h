@@ -31,12 +31,25 @@ enum wire_type {
 	WIRE_TARGET_REMOVE = 21,  /* core →: u32 id; probes under way end first */
 	WIRE_TARGET_REFUSED = 22, /* → core: u32 id, str why */
 	WIRE_DISPATCH = 23,       /* core →: u32 n, then n struct wire_dispatch */
-	WIRE_RESULT = 24,         /* → core: u32 slot, u32 target, u64 seq, u8 last, result; last 0: a sub-result */
+	WIRE_RESULT = 24,         /* → core: u32 slot, u32 target, u64 seq, u8 enum result_kind, result */
 	WIRE_WORKER_STATS = 25,   /* → core, each second: struct wire_stats */
 	WIRE_MISBEHAVED = 26,     /* → core: str driver, str what ("completed twice"); one strike against the driver */
 	WIRE_CANCEL = 27,         /* core →: u32 slot, u64 seq: ends as cancelled, if it has not ended yet */
 
 	WIRE_PART_REFUSED = 28,   /* → core, of a worker that checks: u8 sink (or service), str name, str why */
+
+	/* plans, in workers: a flow is run by a virtual user, with variables, cookies and connections of its own */
+	WIRE_FLOW_ADD = 29,    /* core →: struct wire_flow; an id in use is replaced for what starts from then on */
+	WIRE_FLOW_REMOVE = 30, /* core →: u32 id; users that run it end their run first */
+	WIRE_FLOW_START = 31,  /* core →: struct wire_start: a virtual user runs a flow once */
+	WIRE_FLOW_END = 32,    /* → core: struct wire_flow_end */
+	WIRE_USERS = 33,       /* core →: struct wire_users: users that run flow after flow by themselves */
+	WIRE_USERS_STOP = 34,  /* core →: u32 lease, u8 now; now 0: each ends after the flow it is in */
+	WIRE_ROWS_ASK = 35,    /* → core: u32 lease, u32 n; rows of data for users to come */
+	WIRE_ROWS = 36,        /* core →: u32 lease, u8 end (there are no more), u32 n, n × (u32 n, n × (str name, str value)) */
+	WIRE_GATE_ASK = 37,    /* → core: u32 plan, u32 target, str key (NULL: the target's own), u32 n */
+	WIRE_GATE_GRANT = 38,  /* core →: u32 plan, u32 target, str key, u32 n, n × i64 not before; n 0: refused, then u32 enum gate_why, i64 ask again at;
+	                        * one for each GATE_ASK, of at most as many: what lacks is asked for again */
 
 	/* the recorder; SINK_OPEN and SERVICE_START also go to a worker that checks, and open nothing there */
 	WIRE_SINK_OPEN = 40,   /* core →: struct wire_part; the same name again: opened anew, the old one closed after its queue */
@@ -74,8 +87,20 @@ struct wire_hello {
 	const char **plugins; /* decoded: freed by wire_hello_free() */
 };
 
+/* What a WIRE_RESULT is. */
+enum result_kind {
+	RESULT_SUB = 0,  /* a sub-result: the probe goes on */
+	RESULT_LAST = 1, /* the probe's: its slot is free */
+	RESULT_STEP = 2, /* a step's, of a flow: the slot is the virtual user's, and stays */
+};
+
+enum {
+	TARGET_GATED = 1, /* steps ask for tokens (WIRE_GATE_ASK) before they start */
+};
+
 /* u32 id, str name, str driver, u32 family, i64 timeout, i64 interval, u32 n, n × (str key, str value),
- * u32 n, n × (str label, str expression) */
+ * u32 n, n × (str label, str expression), u32 flags, u32 retry, u8 go_on, i64 think_min, i64 think_max,
+ * u32 n, n × (str variable, str query), str hook, u32 n, n × (str key, str script) */
 struct wire_target {
 	uint32_t id;
 	const char *name, *driver;
@@ -83,14 +108,85 @@ struct wire_target {
 	int64_t timeout_ns, interval_ns;
 	uint32_t n_options, n_expects;
 	const struct kv *options, *expects; /* decoded: freed by wire_target_free() */
+	uint32_t flags, retry;
+	uint8_t go_on; /* a step that failed does not end its flow */
+	int64_t think_min_ns, think_max_ns;
+	uint32_t n_captures, n_hooks;
+	const struct kv *captures, *hooks; /* likewise */
+	const char *hook; /* NULL: none */
 };
+
+/* u32 id, str name, i64 think_min, i64 think_max, u32 n, n × u32 target */
+struct wire_flow {
+	uint32_t id;
+	const char *name;
+	int64_t think_min_ns, think_max_ns; /* between steps that say nothing themselves */
+	uint32_t n_steps;
+	const uint32_t *steps; /* ids; decoded: freed by wire_flow_free() */
+};
+
+enum {
+	START_VARS = 1, /* FLOW_END brings the user's variables: a setup */
+};
+
+/* u32 slot, u32 flow, u64 seq, u32 plan, i64 due, u32 flags, u64 user, u32 n, n × (str name, str value)
+ * The steps' results have seq, seq + 1, ... */
+struct wire_start {
+	uint32_t slot, flow, plan, flags;
+	uint64_t seq, user;
+	int64_t due_ns;
+	uint32_t n_vars;
+	const struct kv *vars; /* "row.NAME", and what a setup captured; decoded: freed by wire_start_free() */
+};
+
+/* u32 slot, u64 seq (of the run's first step), u8 over, u32 flow, u8 outcome, u32 steps, i64 due, i64 start, i64 end,
+ * u32 n, n × (str name, str value) */
+struct wire_flow_end {
+	uint32_t slot, flow;
+	uint64_t seq;
+	uint8_t over;    /* the user has ended, its slot is free; 0: it goes on with another flow */
+	uint8_t outcome; /* the first step's that was not ok, else ok */
+	uint32_t steps;  /* that have run; 0 and over: a user that ends between two flows */
+	int64_t due_ns, start_ns, end_ns;
+	uint32_t n_vars;
+	const struct kv *vars; /* decoded: freed by wire_flow_end_free() */
+};
+
+/* Users of one lease. User k of the plan starts at begin + ramp × k / total. Between two flows it thinks.
+ * The i-th flow of user k is selected as index k + i × total (select.h).
+ * u32 lease, u32 plan, u64 seed, u8 select, u32 total, u32 first, i64 begin, i64 ramp, i64 stop, u64 runs,
+ * i64 think_min, i64 think_max, u64 seq, u8 rows, u32 n, n × u32 slot, u32 n, n × (u32 flow, u64 weight in millionths),
+ * u32 n, n × (str name, str value) */
+struct wire_users {
+	uint32_t lease, plan;
+	uint64_t seed;
+	uint8_t select; /* enum select_kind */
+	uint32_t total, first; /* users of the plan in all; number of this lease's first */
+	int64_t begin_ns, ramp_ns, stop_ns; /* stop INT64_MAX: until WIRE_USERS_STOP */
+	uint64_t runs;                      /* flows that each user runs at most; 0: no limit */
+	int64_t think_min_ns, think_max_ns;
+	uint64_t seq; /* results have seq + n, n below 2^40 */
+	uint8_t rows; /* a user asks for a row before each flow */
+	uint32_t n_users, n_choices, n_vars;
+	const uint32_t *slots; /* one a user; this and the next two decoded: freed by wire_users_free() */
+	const struct wire_choice *choices;
+	const struct kv *vars;
+};
+struct wire_choice {
+	uint32_t flow;
+	uint64_t weight; /* in millionths */
+};
+#define USERS_SEQ_BITS 40
 
 enum {
 	DISPATCH_AGAIN = 1,  /* sent a second time after a worker's death */
 	DISPATCH_PROMPT = 2, /* somebody waits for the result: it is not held for others to leave with it */
+	DISPATCH_PLAN = 4,   /* a plan's, not monitoring's: tried again as its target says, the result held 1 ms at most */
 };
+/* The upper bits: how many microseconds it may start late, so that it shares a wake-up with others. */
+#define DISPATCH_SLACK_SHIFT 8
 
-/* u32 slot, u32 target, u64 seq, i64 due, i64 timeout, u32 flags */
+/* u32 slot, u32 target, u64 seq, i64 due, i64 timeout, u32 flags, u32 plan */
 struct wire_dispatch {
 	uint32_t slot;   /* of this worker's in-flight table: the bit in its page, and the name for the answer */
 	uint32_t target; /* id */
@@ -98,8 +194,9 @@ struct wire_dispatch {
 	int64_t due_ns;     /* monotonic; not started before */
 	int64_t timeout_ns; /* from the start */
 	uint32_t flags;
+	uint32_t plan; /* whose gates are asked; with DISPATCH_PLAN */
 };
-#define WIRE_DISPATCH_BYTES 36
+#define WIRE_DISPATCH_BYTES 40
 
 /* u32 each but for the last two, u64 */
 struct wire_stats {
@@ -126,6 +223,9 @@ struct wire_sink_status {
 	const char *error;
 };
 
+void wire_put_kvs(struct buf *b, const struct kv *kvs, uint32_t n);
+/* Malloc'ed, also where n is 0; the strings are the frame's. */
+const struct kv *wire_get_kvs(struct cursor *c, uint32_t *n);
 void wire_put_hello(struct buf *b, const struct wire_hello *m);
 int wire_get_hello(struct cursor *c, struct wire_hello *m);
 void wire_hello_free(struct wire_hello *m);
@@ -135,6 +235,18 @@ struct wire_target wire_target_of(const struct target *t, uint32_t id);
 void wire_put_target(struct buf *b, const struct wire_target *m);
 int wire_get_target(struct cursor *c, struct wire_target *m);
 void wire_target_free(struct wire_target *m);
+void wire_put_flow(struct buf *b, const struct wire_flow *m);
+int wire_get_flow(struct cursor *c, struct wire_flow *m);
+void wire_flow_free(struct wire_flow *m);
+void wire_put_start(struct buf *b, const struct wire_start *m);
+int wire_get_start(struct cursor *c, struct wire_start *m);
+void wire_start_free(struct wire_start *m);
+void wire_put_flow_end(struct buf *b, const struct wire_flow_end *m);
+int wire_get_flow_end(struct cursor *c, struct wire_flow_end *m);
+void wire_flow_end_free(struct wire_flow_end *m);
+void wire_put_users(struct buf *b, const struct wire_users *m);
+int wire_get_users(struct cursor *c, struct wire_users *m);
+void wire_users_free(struct wire_users *m);
 void wire_put_dispatch(struct buf *b, const struct wire_dispatch *m);
 struct wire_dispatch wire_get_dispatch(struct cursor *c);
 void wire_put_stats(struct buf *b, const struct wire_stats *m);
@@ -159,7 +271,8 @@ struct worker_page {
 	_Atomic uint32_t slot;    /* the probe being called for, UINT32_MAX: none in particular */
 	_Atomic uint32_t n_drivers;
 	char drivers[64][48];     /* names, for the core; filled before READY */
-	_Atomic uint64_t started[WORKER_SLOTS / 64]; /* set when a slot's probe starts, cleared when its result is queued */
+	_Atomic uint64_t started[WORKER_SLOTS / 64]; /* set when a slot's probe starts, cleared when its result is queued;
+	                                           * a user's: from its first step until it is over */
 };
 
 #endif

@@ -14,7 +14,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "plugin/loader.h"
-#include "run/worker_state.h"
+#include "run/worker_flow.h"
 
 #define OUT_MAX (16u << 20)
 #define THREADS 32
@@ -121,6 +121,7 @@ static int on_hello(struct worker *w, struct cursor *c)
 		return -1;
 	w->greeted = true;
 	w->check_only = m.check_only;
+	w->epoch = m.epoch;
 	log_init(m.who, m.log_level <= LOG_ERROR ? (enum log_level)m.log_level : LOG_INFO, m.log_json);
 	threads_init(w, m.threads ? (m.threads < THREADS_MAX ? m.threads : THREADS_MAX) : THREADS);
 	for (uint32_t i = 0; i < m.n_plugins; i++)
@@ -169,9 +170,61 @@ static int on_cancel(struct worker *w, struct cursor *c)
 {
 	uint32_t slot = cursor_u32(c);
 	uint64_t seq = cursor_u64(c);
-	if (!c->bad && is_current(slot, seq))
+	if (!c->bad && !users_cancel(w, slot, seq) && is_current(slot, seq))
 		probe_stop(w->slots[slot], PROBED_UNKNOWN, PROBED_REASON_CANCELLED, "cancelled");
 	return 0;
+}
+
+static int on_flow_add(struct worker *w, struct cursor *c)
+{
+	struct wire_flow m;
+	if (wire_get_flow(c, &m))
+		return -1;
+	flow_add(w, &m);
+	wire_flow_free(&m);
+	return 0;
+}
+
+static int on_flow_start(struct worker *w, struct cursor *c)
+{
+	struct wire_start m;
+	if (wire_get_start(c, &m))
+		return -1;
+	int rc = user_start(w, &m);
+	wire_start_free(&m);
+	return rc;
+}
+
+static int on_users(struct worker *w, struct cursor *c)
+{
+	struct wire_users m;
+	if (wire_get_users(c, &m))
+		return -1;
+	int rc = lease_add(w, &m);
+	wire_users_free(&m);
+	return rc;
+}
+
+/* Of flows and users; a worker that checks gets none. */
+static int on_flow_frame(struct worker *w, uint16_t type, struct cursor *c)
+{
+	switch (type) {
+	case WIRE_FLOW_ADD:
+		return on_flow_add(w, c);
+	case WIRE_FLOW_REMOVE:
+		flow_remove(w, cursor_u32(c));
+		return 0;
+	case WIRE_FLOW_START:
+		return on_flow_start(w, c);
+	case WIRE_USERS:
+		return on_users(w, c);
+	case WIRE_USERS_STOP:
+		return lease_on_stop(w, c);
+	case WIRE_ROWS:
+		return lease_on_rows(w, c);
+	default:
+		return gate_on_grant(w, c);
+	}
 }
 
 static int on_sync(struct worker *w, struct cursor *c)
@@ -209,6 +262,14 @@ static int on_frame(void *ctx, uint16_t type, struct cursor *c)
 		return on_dispatch(w, c);
 	case WIRE_CANCEL:
 		return on_cancel(w, c);
+	case WIRE_FLOW_ADD:
+	case WIRE_FLOW_REMOVE:
+	case WIRE_FLOW_START:
+	case WIRE_USERS:
+	case WIRE_USERS_STOP:
+	case WIRE_ROWS:
+	case WIRE_GATE_GRANT:
+		return w->check_only ? -1 : on_flow_frame(w, type, c);
 	case WIRE_SYNC:
 		return on_sync(w, c);
 	case WIRE_LOG_LEVEL: {
@@ -218,6 +279,7 @@ static int on_frame(void *ctx, uint16_t type, struct cursor *c)
 	}
 	case WIRE_DRAIN:
 		w->draining = true;
+		leases_drain(w);
 		loop_later(w->loop, &w->reaping);
 		return 0;
 	default:
@@ -240,13 +302,14 @@ static void on_drained_channel(void *ctx)
 {
 	struct worker *w = ctx;
 	channel_pause(w->channel, false);
+	loop_later(w->loop, &w->reaping); /* users had stopped too */
 }
 
 /* --- life ---------------------------------------------------------------------------------------------- */
 
 void worker_settle(struct worker *w)
 {
-	if (w->draining && !w->inflight)
+	if (w->draining && !w->inflight && !w->n_users)
 		loop_stop(w->loop);
 }
 
@@ -284,6 +347,7 @@ static struct worker *worker_new(int channel_fd, int page_fd)
 	w->channel = channel_new(w->loop, channel_fd, OUT_MAX, &events, w);
 	channel_on_drain(w->channel, on_drained_channel);
 	probes_init(w);
+	flows_init(w);
 	self = w;
 	on_loop = true;
 	struct host_hooks hooks = {
@@ -323,12 +387,16 @@ static void say_drained(struct worker *w, int fd)
 
 static void worker_end(struct worker *w, int fd)
 {
+	users_stop_all(w);
 	probes_cancel_all(w);
 	if (!threads_end(w)) { /* threads that don't return: nothing they use can be freed */
 		if (!w->closed)
 			say_drained(w, fd);
 		_exit(0);
 	}
+	probes_cancel_all(w); /* what threads had kept */
+	flows_free(w);
+	worker_gates_free(w);
 	free_drivers(w);
 	loader_close_all();
 	vital_stop(w);

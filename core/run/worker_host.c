@@ -333,9 +333,13 @@ static void attribute(struct probed_probe *p)
 
 static int64_t gate(struct probed_probe *p, const char *key)
 {
-	(void)p, (void)key;
-	self->gates++;
-	return 0;
+	int64_t wait = 0;
+	if (!hold(p))
+		return 0;
+	if (!p->drv->blocking) /* a thread can't wait for the loop's answer */
+		wait = gate_hop(p, key);
+	let_go(p);
+	return wait;
 }
 
 void worker_host_fill(struct worker *w)

@@ -1,18 +1,21 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* worker_judge.c - a target's expectations held against a result. */
-#include "run/worker_state.h"
+#include "run/worker_flow.h"
 
 #include <stdio.h>
 #include <string.h>
 
-/* The body's hash as hex, NULL where nobody asked. */
-static const char *body_hash(struct probed_probe *p, char *out)
+/* The body's hash as hex, NULL where nobody asked; made once. */
+static const char *body_hash(struct probed_probe *p)
 {
 	struct work *k = p->work;
+	char *out = k->hex;
 	unsigned char md[EVP_MAX_MD_SIZE];
 	unsigned n = 0;
 	if (!p->inst->want_hash)
 		return NULL;
+	if (out[0])
+		return out;
 	if (!k->body_bytes)
 		EVP_Digest("", 0, md, &n, p->drv->worker->sha256, NULL);
 	else if (!EVP_DigestFinal_ex(k->hash, md, &n))
@@ -36,16 +39,34 @@ static bool applies(const struct probed_probe *p, const struct result *r, uint32
 	return !sub && !(i < 64 && (p->work->judged_in_sub >> i & 1));
 }
 
+static struct evidence evidence_of(struct probed_probe *p, const struct result *r, bool sub)
+{
+	struct work *k = p->work;
+	return (struct evidence){
+		.driver = p->drv->table, .result = r, .body = sub || !k->body.len ? "" : k->body.data, .body_len = sub ? 0 : k->body.len,
+		.body_bytes = sub ? 0 : k->body_bytes, .body_sha256 = sub ? NULL : body_hash(p),
+	};
+}
+
+/* ok turns into fail where something did not hold. */
+static void settle(struct result *r)
+{
+	if (!r->n_failed)
+		return;
+	const struct result_failed *first = &r->failed[0];
+	char message[500];
+	int n = snprintf(message, sizeof message, "%s: %s", result_string(r, first->label), result_string(r, first->message));
+	r->outcome = PROBED_FAIL;
+	r->reason = PROBED_REASON_EXPECTATION;
+	r->message = result_put_string(r, message, n < (int)sizeof message ? (size_t)n : sizeof message - 1);
+}
+
 void probe_judge(struct probed_probe *p, struct result *r, bool sub)
 {
 	if (r->outcome != PROBED_OK || !p->inst->n_judged)
 		return;
-	char hash[2 * EVP_MAX_MD_SIZE + 1], why[400];
-	struct evidence evidence = {
-		.driver = p->drv->table, .result = r, .body = sub || !p->work->body.len ? "" : p->work->body.data,
-		.body_len = sub ? 0 : p->work->body.len, .body_bytes = sub ? 0 : p->work->body_bytes,
-		.body_sha256 = sub ? NULL : body_hash(p, hash),
-	};
+	char why[400];
+	struct evidence evidence = evidence_of(p, r, sub);
 	for (uint32_t i = 0; i < p->inst->n_judged; i++) {
 		const struct judged *j = p->inst->judged[i];
 		if (!applies(p, r, i, sub))
@@ -55,12 +76,25 @@ void probe_judge(struct probed_probe *p, struct result *r, bool sub)
 		if (!expectation_holds(j->expectation, &evidence, why, sizeof why))
 			result_fail(r, j->label, why);
 	}
-	if (!r->n_failed)
+	settle(r);
+}
+
+void probe_capture(struct probed_probe *p, struct result *r)
+{
+	if (r->outcome != PROBED_OK || !p->inst->n_captures)
 		return;
-	const struct result_failed *first = &r->failed[0];
-	char message[500];
-	int n = snprintf(message, sizeof message, "%s: %s", result_string(r, first->label), result_string(r, first->message));
-	r->outcome = PROBED_FAIL;
-	r->reason = PROBED_REASON_EXPECTATION;
-	r->message = result_put_string(r, message, n < (int)sizeof message ? (size_t)n : sizeof message - 1);
+	char label[280], why[400];
+	CLEANUP_BUF struct buf value = { 0 };
+	struct evidence evidence = evidence_of(p, r, false);
+	for (uint32_t i = 0; i < p->inst->n_captures; i++) {
+		const struct captured *c = &p->inst->captures[i];
+		bool there = !capture_run(c->capture, &evidence, &value, why, sizeof why);
+		if (there && !vars_set(p->user->vars, c->name, value.len ? value.data : "", value.len))
+			continue;
+		if (there)
+			snprintf(why, sizeof why, "its value is longer than %d bytes, or the user has more than %d variables", VARS_VALUE_MAX, VARS_MAX);
+		snprintf(label, sizeof label, "capture %s", c->name);
+		result_fail(r, label, why);
+	}
+	settle(r);
 }

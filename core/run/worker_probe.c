@@ -5,7 +5,7 @@
  * A probe that has ended is reaped at the end of the turn, when no plugin is on the stack any more: only then its
  * memory is used again, its target may be freed, and whoever waits for its place starts.
  */
-#include "run/worker_state.h"
+#include "run/worker_flow.h"
 
 #include <stddef.h>
 #include <stdio.h>
@@ -16,65 +16,10 @@
 #include "base/unit.h"
 #include "plan/pace.h"
 
-#define SLAB_FIRST 64
 #define QUARANTINE 256 /* ended probes that are not used again yet */
 #define STARTS 64 /* in one turn; then answers are looked at before more is asked */
 #define STOOD_STILL_NS (200 * NS_PER_MS) /* deadlines that late: the answer may lie in the socket, unread by our fault */
 #define PATIENCE_NS NS_PER_MS /* a deadline that finds a plugin on the stack looks again after */
-
-/* --- memory ------------------------------------------------------------------------------------------ */
-
-static struct probed_probe *probe_get(struct worker *w)
-{
-	struct probed_probe *p = TAILQ_FIRST(&w->spare);
-	if (!p) {
-		uint32_t k = atomic_load(&w->n_slabs);
-		if (k == SLABS)
-			panic("more probes than slots");
-		struct slab *s = &w->slabs[k];
-		s->n = (size_t)SLAB_FIRST << k;
-		s->first = xcalloc(s->n, sizeof *s->first);
-		for (size_t i = 0; i < s->n; i++) {
-			pthread_mutex_init(&s->first[i].lock, NULL);
-			TAILQ_INSERT_TAIL(&w->spare, &s->first[i], entry);
-		}
-		atomic_store(&w->n_slabs, k + 1);
-		p = TAILQ_FIRST(&w->spare);
-	}
-	TAILQ_REMOVE(&w->spare, p, entry);
-	return p;
-}
-
-bool probe_known(const struct worker *w, const struct probed_probe *p)
-{
-	uint32_t n = atomic_load(&w->n_slabs);
-	for (uint32_t k = 0; k < n; k++) {
-		uintptr_t at = (uintptr_t)p - (uintptr_t)w->slabs[k].first;
-		if (at < w->slabs[k].n * sizeof *p)
-			return at % sizeof *p == 0;
-	}
-	return false;
-}
-
-static void *mem_get(struct drv *d)
-{
-	size_t size = d->impl->probe_size;
-	if (!size)
-		return NULL;
-	void *mem = d->spare_mem;
-	if (!mem)
-		return xcalloc(1, size > sizeof(void *) ? size : sizeof(void *));
-	memcpy(&d->spare_mem, mem, sizeof(void *));
-	return memset(mem, 0, size);
-}
-
-static void mem_put(struct drv *d, void *mem)
-{
-	if (!mem)
-		return;
-	memcpy(mem, &d->spare_mem, sizeof(void *));
-	d->spare_mem = mem;
-}
 
 void probe_lock(struct probed_probe *p)
 {
@@ -95,13 +40,13 @@ static struct host_call call_of(const struct probed_probe *p)
 
 /* --- the page ---------------------------------------------------------------------------------------- */
 
-static void mark_started(struct worker *w, uint32_t slot)
+void slot_mark_started(struct worker *w, uint32_t slot)
 {
 	atomic_fetch_or_explicit(&w->page->started[slot / 64], UINT64_C(1) << (slot % 64), memory_order_release);
 }
 
 /* The bit goes once the result is on its way, so that a crash in between is not taken for "never started". */
-static void mark_written_later(struct worker *w, uint32_t slot)
+void slot_written_later(struct worker *w, uint32_t slot)
 {
 	xgrow(w->written, w->n_written, w->cap_written);
 	w->written[w->n_written++] = slot;
@@ -122,17 +67,19 @@ static void mark_written(struct worker *w)
 /* Monitoring's results leave when the next probes are due: this process is awake then, and so is the core. */
 static int64_t hold_ns(const struct probed_probe *p, const struct worker *w)
 {
-	return p->prompt ? 0 : PACE_GRID_NS - w->loop->now_ns % PACE_GRID_NS;
+	if (p->prompt)
+		return 0;
+	return p->of_plan ? PLAN_HOLD_NS : PACE_GRID_NS - w->loop->now_ns % PACE_GRID_NS;
 }
 
-static void send_result(const struct probed_probe *p, const struct result *r, bool last)
+void probe_send(const struct probed_probe *p, const struct result *r, enum result_kind kind)
 {
 	struct worker *w = p->drv->worker;
 	struct buf *b = channel_begin(w->channel, WIRE_RESULT);
 	buf_u32(b, p->slot);
 	buf_u32(b, p->target);
 	buf_u64(b, p->seq);
-	buf_u8(b, last);
+	buf_u8(b, (uint8_t)kind);
 	result_encode(b, r);
 	channel_end_within(w->channel, hold_ns(p, w));
 	if (channel_full(w->channel))
@@ -151,7 +98,7 @@ void probe_phase_close(struct probed_probe *p, int64_t now_ns)
 void probe_send_sub(struct probed_probe *p, struct result *r)
 {
 	probe_judge(p, r, true);
-	send_result(p, r, false);
+	probe_send(p, r, RESULT_SUB);
 }
 
 /* The result leaves; the slot is free. */
@@ -169,13 +116,26 @@ static void report(struct probed_probe *p, uint32_t outcome, uint32_t reason, co
 	r->reason = reason < PROBED_REASONS ? (uint8_t)reason : PROBED_REASON_OTHER;
 	if (outcome >= PROBED_OUTCOMES && !reason)
 		r->reason = PROBED_REASON_OTHER;
+	if (p->work->unrendered.len && outcome != PROBED_OK && reason == PROBED_REASON_INTERNAL)
+		message = buf_cstr(&p->work->unrendered);
 	r->message = result_put_string(r, message, message ? strnlen(message, 1024) : 0);
 	probe_judge(p, r, false);
-	send_result(p, r, true);
+	if (p->user)
+		probe_capture(p, r);
 	loop_timer_stop(w->loop, &p->timer);
-	mark_written_later(w, p->slot);
+	gate_leave(p);
 	w->slots[p->slot] = NULL;
 	w->inflight--;
+	if (probe_may_try_again(p, r)) {
+		probe_try_again(p, r);
+		return;
+	}
+	probe_send(p, r, p->user ? RESULT_STEP : RESULT_LAST);
+	if (p->user)
+		user_step_ended(p->user, p->inst, r);
+	else
+		slot_written_later(w, p->slot);
+	p->user = NULL;
 }
 
 static void reap_later(struct probed_probe *p)
@@ -214,7 +174,7 @@ static void end_unstarted(struct probed_probe *p, uint32_t outcome, uint32_t rea
 void probe_stop(struct probed_probe *p, uint32_t outcome, uint32_t reason, const char *message)
 {
 	struct drv *d = p->drv;
-	if (p->state == PROBE_WAITING || p->state == PROBE_QUEUED) {
+	if (p->state == PROBE_WAITING || p->state == PROBE_GATED || p->state == PROBE_QUEUED) {
 		end_unstarted(p, outcome, reason, message);
 		return;
 	}
@@ -223,6 +183,8 @@ void probe_stop(struct probed_probe *p, uint32_t outcome, uint32_t reason, const
 		p->state = PROBE_ABANDONED;
 		p->cancelled = true;
 		pthread_mutex_unlock(&p->lock);
+		if (p->session)
+			session_leave(p->user, p->session);
 		report(p, outcome, reason, message, clock_now_ns());
 		threads_abandon(d->worker, p);
 		return;
@@ -240,18 +202,37 @@ void probe_stop(struct probed_probe *p, uint32_t outcome, uint32_t reason, const
 
 /* --- the beginning ----------------------------------------------------------------------------------- */
 
+/* The session of the probe's user; made at the first step that wants it. */
+static int take_session(struct probed_probe *p)
+{
+	bool failed;
+	char message[120];
+	p->session = session_of(p->user, p->drv, &failed);
+	if (p->session)
+		p->session->refs++;
+	if (!failed)
+		return 0;
+	snprintf(message, sizeof message, "driver %s can't make a session for a virtual user", p->drv->table->name);
+	p->state = PROBE_WAITING;
+	probe_stop(p, PROBED_UNKNOWN, PROBED_REASON_INTERNAL, message);
+	return -1;
+}
+
 static void run(struct probed_probe *p)
 {
 	struct drv *d = p->drv;
 	struct worker *w = d->worker;
 	int64_t now = clock_now_ns();
 	w->turn_starts++;
+	if (p->user && take_session(p))
+		return;
 	p->state = PROBE_RUNNING;
 	p->deadline_ns = now + p->timeout_ns;
-	p->mem = mem_get(d);
+	p->mem = probe_mem_get(d);
 	work_begin_result(p, &p->work->result, now, clock_wall_ns());
 	d->running++;
-	mark_started(w, p->slot);
+	if (!p->user)
+		slot_mark_started(w, p->slot);
 	loop_timer_set(w->loop, &p->timer, p->deadline_ns);
 	if (d->blocking) {
 		if (threads_give(w, p))
@@ -259,7 +240,7 @@ static void run(struct probed_probe *p)
 		return;
 	}
 	struct host_call before = host_enter(call_of(p));
-	d->impl->start(d->state, p->inst->target, NULL, p, p->mem);
+	d->impl->start(d->state, p->inst->target, p->session ? p->session->state : NULL, p, p->mem);
 	host_leave(before);
 }
 
@@ -270,7 +251,7 @@ static bool has_room(const struct drv *d)
 
 /* Thousands that are due at once must not keep the loop from the answers: they would be late by our fault, or lost
  * in full socket buffers. */
-static bool turn_has_room(struct worker *w)
+bool turn_has_room(struct worker *w)
 {
 	if (w->turn != w->loop->turns)
 		w->turn_starts = 0;
@@ -278,9 +259,11 @@ static bool turn_has_room(struct worker *w)
 	return w->turn_starts < STARTS;
 }
 
-static void begin(struct probed_probe *p)
+void probe_begin(struct probed_probe *p)
 {
 	struct drv *d = p->drv;
+	if (p->inst->gated && !p->passed && !gate_pass(p))
+		return;
 	bool room = has_room(d);
 	if (room && TAILQ_EMPTY(&d->waiting) && turn_has_room(d->worker)) {
 		run(p);
@@ -311,8 +294,13 @@ static void on_more(struct loop_later *later)
 {
 	struct worker *w = (struct worker *)((char *)later - offsetof(struct worker, more));
 	CHECK_MAGIC(w, WORKER_MAGIC);
+	if (host_depth()) {
+		loop_next_turn(w->loop, &w->more);
+		return;
+	}
 	for (uint32_t i = 0; i < w->n_drivers; i++)
 		start_waiting(&w->drivers[i]);
+	users_run(w);
 }
 
 static void timed_out(struct probed_probe *p)
@@ -334,6 +322,11 @@ static void timed_out(struct probed_probe *p)
 	int phase = p->phase;
 	probe_unlock(p);
 	snprintf(message, sizeof message, "timed out after %s%s%s", took, phase >= 0 ? " in " : "", phase >= 0 ? phase_name((uint32_t)phase) : "");
+	if (p->gate) {
+		snprintf(message, sizeof message, "held back by the limit of host %.60s until its timeout", gate_key(p->gate));
+		probe_stop(p, PROBED_UNKNOWN, PROBED_REASON_OVERLOADED, message);
+		return;
+	}
 	probe_stop(p, PROBED_ERROR, PROBED_REASON_TIMEOUT, message);
 }
 
@@ -350,7 +343,7 @@ static void too_late(struct probed_probe *p)
 	probe_stop(p, PROBED_UNKNOWN, PROBED_REASON_OVERLOADED, message);
 }
 
-static void on_timer(struct wheel_timer *t)
+void probe_on_timer(struct wheel_timer *t)
 {
 	struct probed_probe *p = (struct probed_probe *)((char *)t - offsetof(struct probed_probe, timer));
 	if (host_depth()) { /* a plugin runs the loop by itself: nothing of it is called from here */
@@ -358,64 +351,11 @@ static void on_timer(struct wheel_timer *t)
 		return;
 	}
 	if (p->state == PROBE_WAITING)
-		begin(p);
+		probe_begin(p);
 	else if (p->state == PROBE_QUEUED)
 		too_late(p);
 	else if (p->state == PROBE_RUNNING)
 		timed_out(p);
-}
-
-/* A dispatch that can't become a probe is answered all the same. */
-static void refuse(struct worker *w, const struct wire_dispatch *d, const char *why)
-{
-	struct drv nobody = { .worker = w };
-	struct instance nothing = { .refs = 1 };
-	struct work *k = work_get(w);
-	struct probed_probe p = { .drv = &nobody, .inst = &nothing, .slot = d->slot, .target = d->target, .seq = d->seq, .due_ns = d->due_ns, .phase = -1, .work = k };
-	int64_t now = clock_now_ns();
-	work_begin_result(&p, &k->result, now, clock_wall_ns());
-	k->result.end_ns = now;
-	k->result.reason = PROBED_REASON_INTERNAL;
-	k->result.message = result_put_string(&k->result, why, strlen(why));
-	send_result(&p, &k->result, true);
-	work_put(w, k);
-}
-
-int probe_dispatch(struct worker *w, const struct wire_dispatch *d)
-{
-	if (d->slot >= WORKER_SLOTS || w->slots[d->slot])
-		return -1;
-	struct instance *inst = instance_find(w, d->target);
-	if (!inst) {
-		refuse(w, d, "the worker does not have this target");
-		return 0;
-	}
-	struct probed_probe *p = probe_get(w);
-	p->state = PROBE_WAITING;
-	p->cancelled = false;
-	p->looked = false;
-	p->prompt = (d->flags & DISPATCH_PROMPT) != 0;
-	p->phase = -1;
-	p->drv = inst->drv;
-	p->inst = inst;
-	inst->refs++;
-	p->slot = d->slot;
-	p->target = d->target;
-	p->seq = d->seq;
-	p->due_ns = d->due_ns;
-	p->timeout_ns = d->timeout_ns > 0 ? d->timeout_ns : inst->args.timeout_ns;
-	p->deadline_ns = p->due_ns + p->timeout_ns;
-	p->returned_ns = 0;
-	p->timer = (struct wheel_timer){ .fn = on_timer };
-	p->mem = NULL;
-	p->work = work_get(w);
-	w->slots[p->slot] = p;
-	w->inflight++;
-	if (p->due_ns <= clock_now_ns())
-		begin(p);
-	else
-		loop_timer_set(w->loop, &p->timer, p->due_ns);
-	return 0;
 }
 
 /* --- reaping ----------------------------------------------------------------------------------------- */
@@ -425,12 +365,15 @@ static void reap(struct worker *w, struct probed_probe *p)
 	struct drv *d = p->drv;
 	TAILQ_REMOVE(&w->reap, p, entry);
 	d->running--;
-	mem_put(d, p->mem);
+	probe_mem_put(d, p->mem);
 	p->mem = NULL;
 	work_put(w, p->work);
 	p->work = NULL;
 	instance_unref(w, p->inst);
 	p->inst = NULL;
+	if (p->session)
+		session_unref(p->session);
+	p->session = NULL;
 	TAILQ_INSERT_TAIL(&w->quarantine, p, entry);
 	if (++w->n_quarantine <= QUARANTINE)
 		return;
@@ -454,6 +397,7 @@ static void on_reaping(struct loop_later *later)
 		reap(w, p);
 	for (uint32_t i = 0; i < w->n_drivers; i++)
 		start_waiting(&w->drivers[i]);
+	users_run(w);
 	worker_settle(w);
 }
 
@@ -481,17 +425,8 @@ void probes_free(struct worker *w)
 {
 	loop_later_cancel(w->loop, &w->reaping);
 	loop_later_cancel(w->loop, &w->more);
-	for (uint32_t i = 0; i < w->n_drivers; i++)
-		for (void *mem; (mem = w->drivers[i].spare_mem);) {
-			memcpy(&w->drivers[i].spare_mem, mem, sizeof(void *));
-			free(mem);
-		}
 	work_free_all(w);
-	for (uint32_t k = 0; k < w->n_slabs; k++) {
-		for (size_t i = 0; i < w->slabs[k].n; i++)
-			pthread_mutex_destroy(&w->slabs[k].first[i].lock);
-		free(w->slabs[k].first);
-	}
+	pool_free(w);
 	free(w->slots);
 	free(w->written);
 	EVP_MD_free(w->sha256);

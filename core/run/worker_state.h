@@ -19,6 +19,7 @@
 
 #include "base/loop.h"
 #include "config/option.h"
+#include "judge/capture.h"
 #include "judge/expect.h"
 #include "judge/result.h"
 #include "judge/template.h"
@@ -34,8 +35,14 @@
 #define STRING_MAX (64u << 10)     /* of one fact */
 #define RESULT_BYTES_MAX (1u << 20) /* of one result's strings */
 
+struct flow;
+struct gate;
+struct lease;
+struct session;
+struct vuser;
 struct worker;
 TAILQ_HEAD(probes, probed_probe);
+TAILQ_HEAD(users, vuser);
 
 /* A driver of a plugin that is loaded here. */
 struct drv {
@@ -73,6 +80,12 @@ struct rendering {
 	struct template **templates; /* one, or one for each item */
 };
 
+/* What a step keeps of its answer. */
+struct captured {
+	char *name;
+	struct capture *capture;
+};
+
 /* A target. The table holds one reference, each of its probes another. */
 struct instance {
 	unsigned magic;
@@ -84,7 +97,10 @@ struct instance {
 	void *target;
 	struct judged **judged;
 	struct rendering *renderings;
-	uint32_t n_judged, n_renderings;
+	struct captured *captures;
+	uint32_t n_judged, n_renderings, n_captures, retry;
+	bool gated, go_on;
+	int64_t think_min_ns, think_max_ns; /* after it, before the flow's next step */
 	int64_t want_bytes;
 	bool want_hash;
 	UT_hash_handle hh;
@@ -100,8 +116,10 @@ struct work {
 	struct buf body;
 	uint64_t body_bytes;
 	EVP_MD_CTX *hash;
+	char hex[2 * EVP_MAX_MD_SIZE + 1]; /* of the hash; empty: not yet */
 	struct probed_value *rendered; /* by place in renderings; type NONE: not yet */
 	uint32_t cap_rendered;
+	struct buf unrendered; /* why an option could not be */
 	struct chunk *chunks, *chunk;
 	size_t chunk_used;
 	struct probed_verdict verdict;
@@ -110,6 +128,7 @@ struct work {
 enum probe_state {
 	PROBE_FREE,
 	PROBE_WAITING,    /* for its due time */
+	PROBE_GATED,      /* for a token */
 	PROBE_QUEUED,     /* for room in its driver */
 	PROBE_RUNNING,
 	PROBE_CANCELLING, /* inside the driver's cancel() */
@@ -121,18 +140,24 @@ struct probed_probe {
 	uint8_t state;
 	bool cancelled; /* ended by us rather than by the driver */
 	bool prompt;    /* DISPATCH_PROMPT */
+	bool of_plan;   /* DISPATCH_PLAN, or a step */
+	bool passed;    /* its gate */
 	bool looked;    /* for an answer once more, after the deadline */
 	int8_t phase;   /* under way, -1: none */
 	struct drv *drv;
 	struct instance *inst;
+	struct vuser *user;      /* whose step it is, until it is reported; NULL: a dispatch's */
+	struct session *session; /* a reference */
+	struct gate *gate;       /* that holds it back: in line, or on a hop */
 	uint32_t slot, target;
+	uint32_t plan, tries, tried; /* tries: left */
 	uint64_t seq;
 	int64_t due_ns, timeout_ns, deadline_ns, phase_since_ns, returned_ns;
 	struct wheel_timer timer; /* due, then deadline */
 	void *mem;
 	struct work *work;
 	pthread_mutex_t lock;
-	TAILQ_ENTRY(probed_probe) entry; /* free, waiting, jobs, done, reap or quarantine */
+	TAILQ_ENTRY(probed_probe) entry; /* free, in line at a gate, waiting, jobs, done, reap or quarantine */
 };
 
 /* Probes come from a few slabs, so that any pointer can be told from a probe without following it. */
@@ -162,9 +187,18 @@ struct worker {
 	bool greeted, check_only, draining, closed, bad;
 	struct drv drivers[WORKER_DRIVERS];
 	uint32_t n_drivers;
+	uint64_t epoch;
 	struct instance *instances; /* by id */
 	struct judged *judged;      /* by key */
 	uint32_t n_instances, inflight;
+
+	struct flow *flows;   /* by id */
+	struct lease *leases; /* by number */
+	struct gate *gates;   /* by plan, target and key */
+	int64_t gates_swept_ns;
+	struct vuser **users; /* by slot */
+	struct users ready, spare_users;
+	uint32_t n_users;
 
 	struct probed_probe **slots;
 	struct slab slabs[SLABS];
@@ -180,8 +214,6 @@ struct worker {
 	EVP_MD *sha256;
 
 	struct threads threads;
-	uint64_t gates;
-
 	struct wheel_timer tick, beat;
 	ev_prepare beating;
 	uint32_t fds, fds_max;
@@ -205,11 +237,33 @@ void instance_remove(struct worker *w, uint32_t id);
 struct instance *instance_find(struct worker *w, uint32_t id);
 void instance_unref(struct worker *w, struct instance *inst);
 
+/* worker_pool.c */
+struct probed_probe *probe_get(struct worker *w);
+bool probe_known(const struct worker *w, const struct probed_probe *p);
+void *probe_mem_get(struct drv *d); /* zeroed; NULL where the driver wants none */
+void probe_mem_put(struct drv *d, void *mem);
+void pool_free(struct worker *w);
+
+/* worker_dispatch.c */
+/* 0, or -1: the core broke the rules. */
+int probe_dispatch(struct worker *w, const struct wire_dispatch *d);
+/* A user's step, in its slot; it may have ended on return. */
+void probe_step(struct vuser *u, struct instance *inst, uint64_t seq, int64_t due_ns);
+/* Does this result ask for a further try? Then it is sent as a part ("try 1") of the probe's, which goes on in its slot
+ * from the next turn. */
+bool probe_may_try_again(const struct probed_probe *p, const struct result *r);
+void probe_try_again(struct probed_probe *p, struct result *r);
+
 /* worker_probe.c */
 void probes_init(struct worker *w);
 void probes_free(struct worker *w);
-/* 0, or -1: the core broke the rules. */
-int probe_dispatch(struct worker *w, const struct wire_dispatch *d);
+void slot_mark_started(struct worker *w, uint32_t slot);
+void slot_written_later(struct worker *w, uint32_t slot);
+bool turn_has_room(struct worker *w);
+/* It is due. */
+void probe_begin(struct probed_probe *p);
+void probe_on_timer(struct wheel_timer *t);
+void probe_send(const struct probed_probe *p, const struct result *r, enum result_kind kind);
 /* Ends a probe from outside (deadline, cancel, shutdown), cancelling it in its driver. */
 void probe_stop(struct probed_probe *p, uint32_t outcome, uint32_t reason, const char *message);
 /* Ends a probe as its driver said: judged, and sent. */
@@ -217,7 +271,6 @@ void probe_end(struct probed_probe *p, uint32_t outcome, uint32_t reason, const 
 /* An abandoned probe whose thread has returned. */
 void probe_release(struct probed_probe *p);
 void probes_cancel_all(struct worker *w);
-bool probe_known(const struct worker *w, const struct probed_probe *p);
 void probe_lock(struct probed_probe *p);
 void probe_unlock(struct probed_probe *p);
 /* A sub-result of a probe that is not blocking: judged, and sent. */
@@ -225,9 +278,23 @@ void probe_send_sub(struct probed_probe *p, struct result *r);
 /* The running phase gets what it has so far. */
 void probe_phase_close(struct probed_probe *p, int64_t now_ns);
 
+/* worker_gate.c */
+/* May a probe of a gated target start? False: it waits in line, or has been ended. */
+bool gate_pass(struct probed_probe *p);
+/* It is held back no more. */
+void gate_leave(struct probed_probe *p);
+/* For host->gate(): ns to wait, 0: go. */
+int64_t gate_hop(struct probed_probe *p, const char *key);
+const char *gate_key(const struct gate *g);
+/* 0, or -1: the core broke the rules. */
+int gate_on_grant(struct worker *w, struct cursor *c);
+void worker_gates_free(struct worker *w);
+
 /* worker_judge.c */
 /* Turns ok into fail where an expectation does not hold. A sub-result (`sub`) is judged only on what it has. */
 void probe_judge(struct probed_probe *p, struct result *r, bool sub);
+/* A step's captures into its user's variables: one that finds nothing turns ok into fail. */
+void probe_capture(struct probed_probe *p, struct result *r);
 
 /* worker_work.c */
 struct work *work_get(struct worker *w);

@@ -113,6 +113,32 @@ static int judged_add_default(struct instance *inst, char *error, size_t size)
 	return 0;
 }
 
+static void want_body(struct instance *inst, int64_t want)
+{
+	if (want == PROBED_BODY_HASH)
+		inst->want_hash = true;
+	else if (want > inst->want_bytes)
+		inst->want_bytes = want > BODY_MAX ? BODY_MAX : want;
+}
+
+static int add_captures(struct instance *inst, const struct wire_target *m, char *error, size_t size)
+{
+	char why[240];
+	if (!m->n_captures)
+		return 0;
+	inst->captures = xcalloc(m->n_captures, sizeof *inst->captures);
+	for (uint32_t i = 0; i < m->n_captures; i++) {
+		struct capture *c = capture_compile(m->captures[i].value, inst->drv->table, why, sizeof why);
+		if (!c) {
+			snprintf(error, size, "capture.%s: %s", m->captures[i].key, why);
+			return -1;
+		}
+		inst->captures[inst->n_captures++] = (struct captured){ .name = xstrdup(m->captures[i].key), .capture = c };
+		want_body(inst, capture_body_want(c));
+	}
+	return 0;
+}
+
 static int add_expectations(struct instance *inst, const struct wire_target *m, char *error, size_t size)
 {
 	inst->judged = xcalloc(m->n_expects + 1, sizeof *inst->judged);
@@ -124,17 +150,21 @@ static int add_expectations(struct instance *inst, const struct wire_target *m, 
 	}
 	if (judged_add_default(inst, error, size))
 		return -1;
-	for (uint32_t i = 0; i < inst->n_judged; i++) {
-		int64_t want = expectation_body_want(inst->judged[i]->expectation);
-		if (want == PROBED_BODY_HASH)
-			inst->want_hash = true;
-		else if (want > inst->want_bytes)
-			inst->want_bytes = want > BODY_MAX ? BODY_MAX : want;
-	}
+	for (uint32_t i = 0; i < inst->n_judged; i++)
+		want_body(inst, expectation_body_want(inst->judged[i]->expectation));
 	return 0;
 }
 
 /* --- templates --------------------------------------------------------------------------------------- */
+
+static const char *env_get(void *ctx, const char *name)
+{
+	(void)ctx;
+	return getenv(name);
+}
+
+/* Which variables there are, the core has checked. */
+static const struct template_names any_names = { .any_column = true, .any_var = true, .env = env_get };
 
 static int rendering_add(struct instance *inst, uint32_t option, char *error, size_t size)
 {
@@ -147,7 +177,7 @@ static int rendering_add(struct instance *inst, uint32_t option, char *error, si
 	r->templates = xcalloc(r->n, sizeof *r->templates);
 	for (uint32_t i = 0; i < r->n; i++) {
 		const struct probed_item *item = v->items ? PROBED_AT(struct probed_item, v->items, v->item_stride, i) : NULL;
-		r->templates[i] = template_compile(item ? item->s : v->s, why, sizeof why);
+		r->templates[i] = template_compile_names(item ? item->s : v->s, &any_names, why, sizeof why);
 		if (!r->templates[i]) {
 			snprintf(error, size, "%s%s%s: %s", decl->name, item ? "." : "", item ? item->key : "", why);
 			return -1;
@@ -182,6 +212,11 @@ static void instance_destroy(struct instance *inst)
 				template_free(inst->renderings[i].templates[k]);
 		free(inst->renderings[i].templates);
 	}
+	for (uint32_t i = 0; i < inst->n_captures; i++) {
+		capture_free(inst->captures[i].capture);
+		free(inst->captures[i].name);
+	}
+	free(inst->captures);
 	free(inst->judged);
 	free(inst->renderings);
 	options_free(&inst->options);
@@ -216,7 +251,7 @@ static int prepare(struct instance *inst, const struct wire_target *m, char *err
 	const struct driver_table *table = inst->drv->table;
 	if (options_bind(&table->options, m->options, m->n_options, &inst->options, error, size))
 		return -1;
-	if (add_expectations(inst, m, error, size) || compile_templates(inst, error, size))
+	if (add_expectations(inst, m, error, size) || add_captures(inst, m, error, size) || compile_templates(inst, error, size))
 		return -1;
 	inst->args = (struct probed_target_args){
 		.size = sizeof inst->args, .family = m->family, .name = inst->name,
@@ -275,6 +310,11 @@ int instance_add(struct worker *w, const struct wire_target *m, bool check, char
 	inst->refs = 1;
 	inst->drv = d;
 	inst->name = xstrdup(m->name);
+	inst->retry = m->retry;
+	inst->gated = (m->flags & TARGET_GATED) != 0;
+	inst->go_on = m->go_on != 0;
+	inst->think_min_ns = m->think_min_ns;
+	inst->think_max_ns = m->think_max_ns;
 	if (prepare(inst, m, error, size) || target_new(inst, check, error, size)) {
 		instance_destroy(inst);
 		return -1;

@@ -5,7 +5,7 @@
  * A thread gets a probe by `jobs` and gives it back by `done`; all else about probes is the loop's. A probe whose
  * deadline has passed is abandoned: reported, while its thread keeps it until it returns.
  */
-#include "run/worker_state.h"
+#include "run/worker_flow.h"
 
 #include <errno.h>
 #include <signal.h>
@@ -24,7 +24,7 @@ static void run_one(struct probed_probe *p)
 	if (late)
 		return;
 	host_thread_call((struct host_call){ d->number, p->slot, p->seq });
-	d->impl->run(d->state, p->inst->target, NULL, p, p->mem, &p->work->verdict);
+	d->impl->run(d->state, p->inst->target, p->session ? p->session->state : NULL, p, p->mem, &p->work->verdict);
 	host_thread_call((struct host_call){ 0 });
 }
 

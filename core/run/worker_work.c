@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* worker_work.c - what a probe in flight needs besides itself: result, body, rendered options. Used again and again. */
-#include "run/worker_state.h"
+#include "run/worker_flow.h"
 
 #include <string.h>
 
@@ -47,6 +47,8 @@ struct work *work_get(struct worker *w)
 	k->n_subs = 0;
 	k->judged_in_sub = k->body_bytes = 0;
 	buf_clear(&k->body);
+	buf_clear(&k->unrendered);
+	k->hex[0] = '\0';
 	k->chunk = NULL;
 	k->chunk_used = 0;
 	memset(&k->verdict, 0, sizeof k->verdict);
@@ -81,6 +83,7 @@ void work_free_all(struct worker *w)
 		result_free(&k->result);
 		free(k->subs);
 		buf_free(&k->body);
+		buf_free(&k->unrendered);
 		EVP_MD_CTX_free(k->hash);
 		free(k->rendered);
 		free_chunks(k);
@@ -102,9 +105,17 @@ static char *render_text(struct probed_probe *p, const struct template *t, size_
 {
 	struct template_scope scope = {
 		.target = p->inst->name, .seq = p->seq, .wall_ns = p->work->result.wall_ns, .random = p->drv->worker->vtable.random,
+		.epoch = p->drv->worker->epoch,
 	};
 	struct buf text = { 0 };
-	template_render(t, &scope, &text);
+	if (p->user) {
+		scope.user = p->user->number;
+		scope.iteration = p->user->iteration;
+		scope.vars = p->user->vars;
+	}
+	const char *why = template_render(t, &scope, &text);
+	if (why && !p->work->unrendered.len)
+		buf_puts(&p->work->unrendered, why);
 	char *copy = work_alloc(p->work, text.len + 1);
 	memcpy(copy, buf_cstr(&text), text.len + 1);
 	*len = text.len;
@@ -153,13 +164,17 @@ const struct probed_value *work_render(struct probed_probe *p, uint32_t option)
 		size_t len;
 		char error[240];
 		char *text = render_text(p, inst->renderings[at].templates[0], &len);
-		if (option_parse(&decl, text, &value, error, sizeof error)) {
+		if (!k->unrendered.len && option_parse(&decl, text, &value, error, sizeof error)) {
 			log_warn("an option does not fit once it is rendered", "target", inst->name, "option", decl.name, "why", error, NULL);
+			buf_clear(&k->unrendered);
+			buf_printf(&k->unrendered, "%s does not fit once it is rendered: %s", decl.name, error);
 			return NULL;
 		}
 		value.s = text;
 		value.len = len;
 	}
+	if (k->unrendered.len)
+		return NULL;
 	value.type = from->type;
 	value.flags = PROBED_VALUE_SET;
 	*to = value;

@@ -5,6 +5,7 @@
 #include <strings.h>
 
 #include "http/http.h"
+#include "http/quota.h"
 
 #define NS_PER_S INT64_C(1000000000)
 #define MAX_VALUE 8192
@@ -66,7 +67,7 @@ void facts_hop(struct fetch *f)
 }
 
 /* A header that came several times is one value, joined as RFC 9110 says. */
-static void header_give(struct fetch *f, struct curl_header *h)
+static void header_give(struct fetch *f, struct curl_header *h, struct quota *quota)
 {
 	char name[128], value[MAX_VALUE];
 	size_t n = 0, len = 0;
@@ -76,6 +77,7 @@ static void header_give(struct fetch *f, struct curl_header *h)
 	name[n] = '\0';
 	if (h->amount == 1) {
 		host->fact_string(f->probe, FACT_HEADER, name, h->value, strlen(h->value));
+		quota_header(quota, name, h->value, host->wall());
 		return;
 	}
 	for (size_t i = 0, amount = h->amount; i < amount; i++) {
@@ -90,17 +92,28 @@ static void header_give(struct fetch *f, struct curl_header *h)
 		}
 	}
 	host->fact_string(f->probe, FACT_HEADER, name, value, len);
+	quota_header(quota, name, value, host->wall());
+}
+
+static void quota_give(struct fetch *f, const struct quota *quota)
+{
+	if (quota->left >= 0)
+		host->fact_integer(f->probe, FACT_QUOTA_LEFT, NULL, quota->left);
+	if (quota->reset_ns >= 0)
+		host->fact_integer(f->probe, FACT_QUOTA_RESET, NULL, quota->reset_ns);
 }
 
 static void headers_give(struct fetch *f)
 {
 	struct curl_header *h = NULL;
+	struct quota quota = QUOTA_NONE;
 	while ((h = curl_easy_nextheader(f->easy, CURLH_HEADER, -1, h))) {
 		size_t index = h->index;
 		struct curl_header copy = *h;
 		if (index == 0)
-			header_give(f, &copy);
+			header_give(f, &copy, &quota);
 	}
+	quota_give(f, &quota);
 }
 
 static void version_give(struct fetch *f)

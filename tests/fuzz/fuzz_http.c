@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* fuzz_http.c - the http driver's URLs: the first line is a base, the second a path; a join never leaves the base's host. */
+/* fuzz_http.c - the http driver's URLs: the first line is a base, the second a path; a join never leaves the base's host.
+ * Then its quotas: the first line is a header's name, the second its value. */
 #include <curl/curl.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "http/quota.h"
 #include "http/url.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
@@ -58,6 +60,14 @@ static void redirect(long status, const char *method)
 		abort();
 }
 
+static void quota(const char *name, const char *value)
+{
+	struct quota q = QUOTA_NONE;
+	quota_header(&q, name, value, INT64_C(1769850307000000000));
+	if (q.left < -1 || q.reset_ns < -1)
+		abort();
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	char *text = malloc(size + 1);
@@ -67,6 +77,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (path)
 		*path++ = '\0';
 	join(text, path ? path : "");
+	quota(text, path ? path : "");
 	redirect(size ? 300 + data[0] % 10 : 302, path ? path : "POST");
 	free(text);
 	return 0;

@@ -88,6 +88,7 @@ static const char *nginx_config(void)
 		"  location = /login { add_header Set-Cookie \"sid=42; Path=/\"; return 302 /show; }\n"
 		"  location = /basic { auth_basic \"test\"; auth_basic_user_file %s/users; try_files /page.html =404; }\n"
 		"  location = /busy { add_header Retry-After 120 always; return 503; }\n"
+		"  location = /quota { add_header RateLimit-Remaining 0 always; add_header X-RateLimit-Reset 30 always; return 429; }\n"
 		"  location = /slow { echo_flush; echo_sleep 0.3; echo late; }\n"
 		"  location = /later { echo_sleep 30; echo late; }\n"
 		"  location = /nothing { return 204; }\n"
@@ -384,6 +385,13 @@ static void an_overload_is_told(void **state)
 	expect_body(p, 503, NULL);
 	assert_int_equal(fakehost_fact_int(p, "overload"), 1);
 	assert_int_equal(fakehost_fact_int(p, "retry_after"), 120 * SECOND);
+	assert_false(fakehost_has_fact(p, "quota.left"));
+	assert_false(fakehost_has_fact(p, "quota.reset"));
+	p = RUN(AT("/quota"));
+	expect_body(p, 429, NULL);
+	assert_int_equal(fakehost_fact_int(p, "overload"), 1);
+	assert_int_equal(fakehost_fact_int(p, "quota.left"), 0);
+	assert_int_equal(fakehost_fact_int(p, "quota.reset"), 30 * SECOND);
 	expect_body(RUN(AT("/teapot")), 418, NULL);
 }
 

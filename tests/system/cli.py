@@ -31,7 +31,7 @@ def help_and_version():
     done = command("--help")
     assert done.returncode == 0 and done.stderr == "", done
     for option in ("--once", "--check", "--print-config", "--list-plugins", "--plugin-info", "--check-plugin", "--json",
-                   "--show", "--for", "--interval", "--config", "--version", "--help"):
+                   "--show", "--for", "--interval", "--dry-run", "--plan", "--config", "--version", "--help"):
         assert option in done.stdout, option
     assert command("-h").stdout == done.stdout
     done = command("--version")
@@ -47,7 +47,10 @@ def wrong_use_is_told():
     usage("example.org", says="example.org: expected a URL, such as https://example.org or icmp://192.0.2.1")
     usage("-c", "x", "tcp://a:1", says="give either -c FILE or URLs, not both")
     usage("--once", "--check", "-c", "x",
-          says="only one of --once, --check, --print-config, --list-plugins, --plugin-info, --check-plugin")
+          says="only one of --once, --check, --print-config, --dry-run, --list-plugins, --plugin-info, --check-plugin")
+    usage("--dry-run", "tcp://a:1", says="--dry-run shows the plans of a file: give -c FILE")
+    usage("--check", "-c", "x", "--plan", "p", says="--plan goes with --dry-run")
+    usage("--dry-run", "-c", "x", "-n", "-3", says="-n -3: expected a number up to 1000000")
     usage("--list-plugins", "tcp://a:1", says="tcp://a:1: this command takes no URL")
 
 

@@ -70,6 +70,9 @@ def the_one_in_the_manual_page_is_too():
 def those_that_are_installed_are_too():
     for name in ("probed.ini", "quickstart.ini"):
         check(read("etc", name), {}, name)
+    users = read("etc", "examples", "users.csv")
+    for path in glob.glob(os.path.join(SRC, "etc", "examples", "*.ini")):
+        check(read(path), {"users.csv": users}, path)
 
 
 def the_reference_says_what_the_plugins_declare():
@@ -86,7 +89,8 @@ def the_reference_says_what_the_plugins_declare():
 
 def every_metric_is_described_and_every_one_described_exists():
     described = set(re.findall(r"^\| `(probed_[a-z_]+)`", read("docs", "metrics.md"), re.M))
-    known = set(re.findall(r'"(probed_[a-z_]+)"', read("core/run/self.c") + read("core/measure/page.c")))
+    known = set(re.findall(r'"(probed_[a-z_]+)"', "".join(read(p) for p in (
+        "core/run/self.c", "core/run/gates_show.c", "core/run/resources.c", "core/measure/page.c"))))
     assert described == known, "not described: %s; unknown: %s" % (known - described, described - known)
     with Daemon("[target own]\ndriver = http\nurl = http://127.0.0.1:1/\ninterval = 100ms\n") as d:
         until(lambda: "probed_probe_success" in d.get("/metrics")[1], "a result")

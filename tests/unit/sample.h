@@ -32,7 +32,7 @@ static const struct probed_option sample_web_options[] = {
 	  .min = 1000000,
 	  .max = 5000000000,
 	  .help = "how long" },
-	{ .name = "limit", .type = PROBED_TYPE_SIZE, .def = "64KiB", .min = 1, .max = 1 << 20, .help = "how much" },
+	{ .name = "most", .type = PROBED_TYPE_SIZE, .def = "64KiB", .min = 1, .max = 1 << 20, .help = "how much" },
 	{ .name = "share", .type = PROBED_TYPE_FLOAT, .min = 0, .max = 1, .help = "a part" },
 	{ .name = "version",
 	  .type = PROBED_TYPE_CHOICE,

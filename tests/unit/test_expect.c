@@ -290,6 +290,16 @@ static void a_path_looks_into_a_json_body(void **state)
 		{ "jsonpath $.n lower == five", "jsonpath $.n lower: lower works on text, and this is an integer" },
 		{ "jsonpath $.t == false", "jsonpath $.t yes, expected == no" },
 		{ "jsonpath $.a[*] in {7, 8}", "jsonpath $.a[*] 1, 2, 3, expected in {7, 8}" },
+		{ "body schema {\"type\": \"object\", \"required\": [\"n\", \"items\"]}", NULL },
+		{ "body schema shape.json {\"properties\": {\"items\": {\"items\": {\"properties\": {\"id\": {\"type\": \"string\"}}}}}}",
+		  "body: not as shape.json says: /items/0/id: expected a string, got the number 7" },
+		{ "body schema 'my shape' {\"required\": [\"gone\"]}", "body: not as my shape says: the key \"gone\" is missing" },
+		{ "body not schema {\"required\": [\"gone\"]}", NULL },
+		{ "jsonpath $.a schema {\"items\": {\"minimum\": 1}}", NULL },
+		{ "jsonpath $.items[*] schema {\"required\": [\"x\"]}",
+		  "jsonpath $.items[*]: not as {...} says: the key \"x\" is missing" },
+		{ "jsonpath $.s schema {\"const\": \"Text\"}", NULL },
+		{ "jsonpath $.a not schema s.json {}", "jsonpath $.a an array, expected not schema s.json" },
 		{ "jsonpath $.x == 5", "jsonpath $.x: no such value in the body" },
 		{ "jsonpath $.x empty", "jsonpath $.x: no such value in the body" },
 	};
@@ -365,7 +375,7 @@ static void faults_are_told_with_their_column(void **state)
 		{ "qqqqqqqq == 5", "column 1: unknown query \"qqqqqqqq\": driver test has no such fact" },
 		{ "not status == 5", "column 1: \"not\" stands before the predicate, as in status not in 500..599" },
 		{ "status is 5", "column 8: \"is\" is no filter or predicate (did you mean \"in\"?)" },
-		{ "status", "column 7: expected a predicate after status, one of == != < <= > >= in contains startswith endswith matches exists empty" },
+		{ "status", "column 7: expected a predicate after status, one of == != < <= > >= in contains startswith endswith matches exists empty schema" },
 		{ "", "column 1: expected a query: a fact of the driver, body, latency ..." },
 		{ "status = 5", "column 8: equality is written ==" },
 		{ "status ==", "column 10: expected a value" },
@@ -397,6 +407,11 @@ static void faults_are_told_with_their_column(void **state)
 		{ "jsonpath a == 1", "column 10: a JSONPath begins with $" },
 		{ "jsonpath $.a[ == 1", "column 15: expected a selector: a quoted name, *, an index, a slice or ?filter" },
 		{ "jsonpath $[?lenght(@) > 1] exists", "column 13: unknown function lenght() (did you mean length()?)" },
+		{ "status schema {}", "column 8: status is an integer: schema works on text" },
+		{ "body schema a.json {\"properties\": {\"a/b\": {\"type\": \"strng\"}}}",
+		  "column 13: a.json: /properties/a~1b/type: expected null, boolean, object, array, number, string or integer (did you mean "
+		  "\"string\"?)" },
+		{ "body schema {", "column 13: it is not JSON: line 1, column 1: string or '}' expected near end of file" },
 		{ "rtt.avg lower == x", "column 9: rtt.avg is a duration: lower works on text" },
 		{ "status days_from_now > 1", "column 8: status is an integer: days_from_now works on times, durations, and text that is a date" },
 	};
@@ -407,6 +422,37 @@ static void faults_are_told_with_their_column(void **state)
 			fail_msg("%s compiles", table[i][0]);
 		assert_string_equal(error, table[i][1]);
 	}
+}
+
+static void negated_classes_match_beyond_ascii(void **state)
+{
+	(void)state;
+	struct evidence umlaut = evidence;
+	umlaut.body = "\xc3\xa4";
+	umlaut.body_len = umlaut.body_bytes = 2;
+	assert_judged("body matches /^\\D$/", &umlaut, NULL);
+	assert_judged("body matches /^\\W$/", &umlaut, NULL);
+	assert_judged("body matches /^\\S$/", &umlaut, NULL);
+	assert_judged("body matches /^[\\W]$/", &umlaut, NULL);
+}
+
+static void a_schema_needs_its_content(void **state)
+{
+	(void)state;
+	static const char *const none[] = { "status == 200", "body schema {}", "body schema a.json {}", "body contains \"schema a.json\"",
+		                            "status schema a.json", "body schema", "stauts schema a.json" };
+	char error[300];
+	assert_null(expectation_compile("body schema a/b.json", &driver, error, sizeof error));
+	assert_string_equal(error, "column 13: no content of a/b.json");
+	CLEANUP_FREE char *name = expectation_file(" jsonpath $.a[*] first not schema 'a b.json' ", &driver);
+	assert_string_equal(name, "a b.json");
+	for (size_t i = 0; i < ARRAY_LEN(none); i++)
+		assert_null(expectation_file(none[i], &driver));
+	struct evidence of = { .driver = &driver, .result = &result, .body = document, .body_len = 20, .body_bytes = strlen(document) };
+	assert_judged("body schema {}", &of, "body: of a body of 142 bytes only 20 were kept");
+	assert_judged("body not schema {}", &of, "body: of a body of 142 bytes only 20 were kept");
+	assert_judged("body schema {}", &evidence, "body: it is not JSON: line 1, column 1: invalid token near '<'");
+	assert_judged("body not schema {}", &evidence, "body: it is not JSON: line 1, column 1: invalid token near '<'");
 }
 
 static void a_reason_fits_the_room_it_is_given(void **state)
@@ -477,6 +523,8 @@ int main(void)
 		cmocka_unit_test(the_same_query_has_one_name),
 		cmocka_unit_test(faults_are_told_with_their_column),
 		cmocka_unit_test(the_documentation_tells_the_truth),
+		cmocka_unit_test(negated_classes_match_beyond_ascii),
+		cmocka_unit_test(a_schema_needs_its_content),
 		cmocka_unit_test(a_reason_fits_the_room_it_is_given),
 	};
 	return cmocka_run_group_tests_name("expect", tests, make_result, free_result);

@@ -274,7 +274,7 @@ static void what_can_not_be_is_refused_with_its_reason(void **state)
 		{ "fx", "do=dance", "do" },
 		{ "fx", "colour=red", "colour" },
 		{ "fx", "expect.a=status <", "expect.a" },
-		{ "fx", "text={{nosuch}}", "text" },
+		{ "fx", "text={{random 9 1}}", "text" },
 		{ "fx", "refuse=yes", "refuse: asked to refuse the target" },
 	};
 	(void)state;

@@ -217,7 +217,7 @@ void peer_sync(struct peer *p)
 
 void peer_target(struct peer *p, uint32_t id, const char *driver, ...)
 {
-	struct kv options[32], expects[32];
+	struct kv options[32], expects[32], captures[32];
 	char *copies[64];
 	size_t n_copies = 0;
 	struct wire_target t = { .id = id, .name = "target", .driver = driver, .timeout_ns = 5 * NS_PER_S, .interval_ns = 30 * NS_PER_S };
@@ -231,12 +231,25 @@ void peer_target(struct peer *p, uint32_t id, const char *driver, ...)
 			t.family = (uint32_t)atoi(value);
 		else if (!strncmp(copy, "expect.", 7))
 			expects[t.n_expects++] = (struct kv){ .key = copy + 7, .value = value };
+		else if (!strncmp(copy, "capture.", 8))
+			captures[t.n_captures++] = (struct kv){ .key = copy + 8, .value = value };
+		else if (!strcmp(copy, "retry"))
+			t.retry = (uint32_t)atoi(value);
+		else if (!strcmp(copy, "timeout"))
+			t.timeout_ns = atoi(value) * NS_PER_MS;
+		else if (!strcmp(copy, "on_fail"))
+			t.go_on = !strcmp(value, "continue");
+		else if (!strcmp(copy, "think"))
+			t.think_min_ns = t.think_max_ns = atoi(value) * NS_PER_MS;
+		else if (!strcmp(copy, "gated"))
+			t.flags = TARGET_GATED;
 		else
 			options[t.n_options++] = (struct kv){ .key = copy, .value = value };
 	}
 	va_end(ap);
 	t.options = options;
 	t.expects = expects;
+	t.captures = captures;
 	struct buf b = { 0 };
 	wire_put_target(&b, &t);
 	peer_send(p, WIRE_TARGET_ADD, &b);
@@ -267,7 +280,60 @@ uint32_t peer_dispatch(struct peer *p, uint32_t target, int64_t due_ns, int64_t 
 	return slot;
 }
 
-struct answer peer_answer(struct peer *p)
+void peer_flow(struct peer *p, uint32_t id, int64_t think_ms, uint32_t n, ...)
+{
+	uint32_t *steps = xcalloc(n, sizeof *steps);
+	struct wire_flow m = { .id = id, .name = "flow", .think_min_ns = think_ms * NS_PER_MS, .think_max_ns = think_ms * NS_PER_MS, .n_steps = n, .steps = steps };
+	struct buf b = { 0 };
+	va_list ap;
+	va_start(ap, n);
+	for (uint32_t i = 0; i < n; i++)
+		steps[i] = va_arg(ap, uint32_t);
+	va_end(ap);
+	wire_put_flow(&b, &m);
+	peer_send(p, WIRE_FLOW_ADD, &b);
+	buf_free(&b);
+	free(steps);
+}
+
+uint32_t peer_run(struct peer *p, uint32_t flow, uint32_t flags, int64_t due_ns, const struct kv *vars, uint32_t n)
+{
+	uint32_t slot = p->next_slot++;
+	struct wire_start m = {
+		.slot = slot, .flow = flow, .plan = 1, .flags = flags, .seq = 1000 + slot, .user = slot, .due_ns = due_ns ? due_ns : clock_now_ns(),
+		.n_vars = n, .vars = vars,
+	};
+	struct buf b = { 0 };
+	wire_put_start(&b, &m);
+	peer_send(p, WIRE_FLOW_START, &b);
+	buf_free(&b);
+	return slot;
+}
+
+struct peer_end peer_flow_end(struct peer *p)
+{
+	struct peer_end end;
+	struct cursor c = peer_expect(p, WIRE_FLOW_END, &end.frame);
+	assert_int_equal(wire_get_flow_end(&c, &end.m), 0);
+	assert_int_equal(cursor_left(&c), 0);
+	return end;
+}
+
+void peer_end_free(struct peer_end *end)
+{
+	wire_flow_end_free(&end->m);
+	peer_forget(&end->frame);
+}
+
+const char *peer_end_var(const struct peer_end *end, const char *name)
+{
+	for (uint32_t i = 0; i < end->m.n_vars; i++)
+		if (!strcmp(end->m.vars[i].key, name))
+			return end->m.vars[i].value;
+	return NULL;
+}
+
+static struct answer take_answer(struct peer *p)
 {
 	struct peer_frame f;
 	struct cursor c = peer_expect(p, WIRE_RESULT, &f);
@@ -276,11 +342,27 @@ struct answer peer_answer(struct peer *p)
 	a.slot = cursor_u32(&c);
 	a.target = cursor_u32(&c);
 	a.seq = cursor_u64(&c);
-	a.last = cursor_u8(&c);
+	a.kind = cursor_u8(&c);
+	a.last = a.kind == RESULT_LAST;
 	assert_int_equal(result_decode(&c, &a.result), 0);
 	assert_int_equal(cursor_left(&c), 0);
-	assert_int_equal(a.seq, 1000 + a.slot);
 	peer_forget(&f);
+	return a;
+}
+
+struct answer peer_answer(struct peer *p)
+{
+	struct answer a = take_answer(p);
+	assert_int_equal(a.seq, 1000 + a.slot);
+	return a;
+}
+
+struct answer peer_step(struct peer *p, uint32_t slot, uint32_t n)
+{
+	struct answer a = take_answer(p);
+	assert_int_equal(a.slot, slot);
+	assert_int_equal(a.kind, RESULT_STEP);
+	assert_int_equal(a.seq, 1000 + slot + n);
 	return a;
 }
 

@@ -41,6 +41,7 @@ struct peer {
 struct answer {
 	uint32_t slot, target;
 	uint64_t seq;
+	uint8_t kind; /* enum result_kind */
 	bool last;
 	struct result result;
 };
@@ -71,14 +72,29 @@ void peer_sync(struct peer *p);
 /* How many frames of that type are queued and not asked for. */
 size_t peer_count(const struct peer *p, uint16_t type);
 
-/* Options and expectations as "key=value" strings, ended by NULL; an expectation as "expect.LABEL=TEXT". */
+/* Options and expectations as "key=value" strings, ended by NULL; an expectation as "expect.LABEL=TEXT". Of steps:
+ * "capture.NAME=QUERY", "retry=N", "on_fail=continue", "think=MS", "gated=yes". */
 void peer_target(struct peer *p, uint32_t id, const char *driver, ...) __attribute__((sentinel));
+/* A flow of so many steps, by the targets' ids. */
+void peer_flow(struct peer *p, uint32_t id, int64_t think_ms, uint32_t n, ...);
+/* A user that runs a flow once; the results have the sequence 1000 + slot and up. Returns the slot. */
+uint32_t peer_run(struct peer *p, uint32_t flow, uint32_t flags, int64_t due_ns, const struct kv *vars, uint32_t n);
+/* The next end of a flow; freed with peer_end_free(). */
+struct peer_end {
+	struct peer_frame frame;
+	struct wire_flow_end m;
+};
+struct peer_end peer_flow_end(struct peer *p);
+void peer_end_free(struct peer_end *end);
+const char *peer_end_var(const struct peer_end *end, const char *name);
 /* The reason for which the target was refused, to be freed. */
 char *peer_refused(struct peer *p, uint32_t id);
 /* Due at `due_ns` (0: now); returns the slot. */
 uint32_t peer_dispatch(struct peer *p, uint32_t target, int64_t due_ns, int64_t timeout_ns);
 /* The next result, sub-results too. Free with answer_free(). */
 struct answer peer_answer(struct peer *p);
+/* The next result, of a step that must be the n-th of the slot's run. */
+struct answer peer_step(struct peer *p, uint32_t slot, uint32_t n);
 void answer_free(struct answer *a);
 /* Dispatches, and takes the answer. */
 struct answer peer_probe(struct peer *p, uint32_t target);

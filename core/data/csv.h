@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* csv.h - comma-separated values as in RFC 4180: quotes, doubled quotes, line ends inside quotes, CRLF. Pure. */
-#ifndef CONFIG_CSV_H
-#define CONFIG_CSV_H
+#ifndef DATA_CSV_H
+#define DATA_CSV_H
 
 #include <stddef.h>
 

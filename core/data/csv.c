@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* csv.c - see csv.h */
-#include "config/csv.h"
+#include "data/csv.h"
 
 #include <stdbool.h>
 #include <stdio.h>

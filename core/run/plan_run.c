@@ -1,0 +1,571 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * plan_run.c - the life of a plan that runs: it waits for its window, runs its setup once, paces, ends what is under way,
+ * runs its teardown once, and is over.
+ */
+#include "run/plan_run.h"
+
+#include <string.h>
+#include <utlist.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "config/model.h"
+#include "data/data.h"
+#include "measure/require.h"
+#include "plan/select.h"
+#include "plan/window.h"
+#include "run/crew.h"
+#include "run/plan_rows.h"
+
+#define LOOK_AGAIN_NS (60 * NS_PER_S) /* wall time may be set meanwhile */
+#define LEAD_NS (100 * NS_PER_MS)      /* workers get to know the targets before the first probe is due */
+#define SPREAD_MAX 256 /* with more targets each stays in its home */
+
+const char *plan_state_name(enum plan_state s)
+{
+	static const char *const names[] = { "waiting", "setup", "running", "ending", "teardown", "over" };
+	return names[s];
+}
+
+const char *plan_name(const struct plan_run *run)
+{
+	return run->name;
+}
+
+bool plan_records(const struct plan_run *run)
+{
+	return run->plan->record;
+}
+
+uint32_t plan_dispatch_flags(const struct plan_run *run)
+{
+	return run->flags;
+}
+
+struct plan_run *plan_run_find(const struct core *core, const char *name)
+{
+	struct plan_run *run;
+	DL_FOREACH(core->runs, run)
+		if (!strcmp(run->name, name))
+			return run;
+	return NULL;
+}
+
+/* --- choices ---------------------------------------------------------------------------------- */
+
+static struct subject *subject_of(struct core *core, const struct target *t)
+{
+	struct subject *s;
+	HASH_FIND_STR(core->by_name, t->name, s);
+	if (!s)
+		panic("no subject %s", t->name);
+	return s;
+}
+
+static uint32_t measure(struct plan_run *run, const struct subject *s)
+{
+	uint32_t *at = &run->measure_of[s->id];
+	if (*at != UINT32_MAX)
+		return *at;
+	const struct target *t = s->target;
+	const char **labels = xcalloc(t->n_expects, sizeof *labels);
+	for (uint32_t i = 0; i < t->n_expects; i++)
+		labels[i] = t->expects[i].key;
+	run->measures[run->n_measures] =
+	    (struct tally_step){ .name = t->name, .driver = t->driver, .checks = labels, .n_checks = t->n_expects };
+	return *at = run->n_measures++;
+}
+
+static void fill_choice(struct plan_run *run, struct run_choice *c, const struct choice *choice, uint32_t number)
+{
+	struct core *core = run->core;
+	bool flow = choice->flow || run->plan->data.path || pace_users(run->pace) || choice->steps[0]->step;
+	c->choice = choice;
+	c->steps = xcalloc(choice->n_steps, sizeof(struct subject *));
+	c->flow = flow ? run->id << 16 | number : UINT32_MAX;
+	c->n_seqs = 1; /* a slot that has more than one is a virtual user's */
+	for (uint32_t i = 0; i < choice->n_steps; i++) {
+		const struct target *t = choice->steps[i];
+		struct subject *s = c->steps[i] = subject_of(core, t);
+		uint32_t m = measure(run, s);
+		c->measure = i ? c->measure : m;
+		c->n_seqs += 1 + t->retry;
+		int64_t think_ns = t->step && t->step->think_max_ns ? t->step->think_max_ns : choice->think_max_ns;
+		c->longest_ns += t->timeout_ns * (1 + (int64_t)t->retry) + think_ns;
+		c->limited |= gates_limited(core->gates, t, run->plan);
+		if (run->n_choices <= SPREAD_MAX)
+			crew_spread(core->crew, s);
+	}
+}
+
+static void send_flow(const struct plan_run *run, const struct run_choice *c, struct seat *seat)
+{
+	uint32_t *ids = xcalloc(c->choice->n_steps, sizeof *ids);
+	for (uint32_t i = 0; i < c->choice->n_steps; i++)
+		ids[i] = c->steps[i]->id;
+	struct wire_flow m = { .id = c->flow,
+		               .name = c->choice->name,
+		               .think_min_ns = c->choice->think_min_ns,
+		               .think_max_ns = c->choice->think_max_ns,
+		               .n_steps = c->choice->n_steps,
+		               .steps = ids };
+	struct buf *b;
+	if (!seat) {
+		crew_flow_add(run->core->crew, c->steps[0], &m);
+	} else if ((b = crew_frame(seat, WIRE_FLOW_ADD))) {
+		wire_put_flow(b, &m);
+		crew_frame_end(seat);
+	}
+	free(ids);
+}
+
+void plans_tell_worker(struct core *core, struct seat *seat)
+{
+	const struct plan_run *run;
+	DL_FOREACH(core->runs, run)
+		for (uint32_t i = 0; run->state != PLAN_OVER && i < run->n_choices; i++)
+			if (run->choices[i].flow != UINT32_MAX && crew_same_pool(run->choices[i].steps[0], seat))
+				send_flow(run, &run->choices[i], seat);
+}
+
+static void fill_choices(struct plan_run *run)
+{
+	const struct plan *p = run->plan;
+	uint32_t n = run->n_choices = p->n_choices + (p->setup != NULL) + (p->teardown != NULL), most = 0;
+	for (uint32_t i = 0; i < n; i++)
+		most += (i < p->n_choices ? &p->choices[i] : i == p->n_choices && p->setup ? p->setup : p->teardown)->n_steps;
+	run->choices = xcalloc(n, sizeof *run->choices);
+	run->n_measure_of = run->core->n_ids;
+	run->measure_of = xcalloc(run->n_measure_of, sizeof *run->measure_of);
+	memset(run->measure_of, 0xff, run->n_measure_of * sizeof *run->measure_of);
+	run->measures = xcalloc(most, sizeof *run->measures);
+	double *weights = xcalloc(p->n_choices, sizeof *weights);
+	for (uint32_t i = 0; i < p->n_choices; i++) {
+		weights[i] = p->choices[i].weight;
+		fill_choice(run, &run->choices[i], &p->choices[i], i);
+	}
+	if (p->setup)
+		fill_choice(run, &run->choices[p->n_choices], p->setup, p->n_choices);
+	if (p->teardown)
+		fill_choice(run, &run->choices[n - 1], p->teardown, n - 1);
+	run->selector = selector_new(p->select, weights, p->n_choices, p->seed);
+	free(weights);
+}
+
+/* --- windows ---------------------------------------------------------------------------------- */
+
+static void enter(struct plan_run *run, enum plan_state state);
+
+static void on_edge(struct wheel_timer *t)
+{
+	struct plan_run *run = (struct plan_run *)((char *)t - offsetof(struct plan_run, edge));
+	CHECK_MAGIC(run, PLAN_RUN_MAGIC);
+	if (run->state == PLAN_WAITS)
+		enter(run, PLAN_WAITS);
+	else if (run->state == PLAN_PACES)
+		plan_pace_end(run);
+}
+
+/* From now, where it may begin; else the timer is set for when it may. */
+static bool window_open(struct plan_run *run)
+{
+	struct loop *loop = run->core->loop;
+	int64_t now_ns = clock_now_ns(), wall_ns = clock_wall_ns();
+	run->base_ns = now_ns + LEAD_NS;
+	run->until_ns = INT64_MAX;
+	if (!run->plan->windows)
+		return true;
+	struct window_state w = windows_at(run->plan->windows, wall_ns);
+	if (!w.open) {
+		int64_t wait_ns = w.opens_ns == INT64_MAX ? INT64_MAX : w.opens_ns - wall_ns;
+		loop_timer_set(loop, &run->edge, now_ns + (wait_ns < LOOK_AGAIN_NS ? wait_ns : LOOK_AGAIN_NS));
+		return false;
+	}
+	if (w.pace && !run->core->ask)
+		run->pace = w.pace;
+	if (w.until_ns != INT64_MAX) {
+		run->until_ns = now_ns + (w.until_ns - wall_ns);
+		loop_timer_set(loop, &run->edge, run->until_ns);
+	}
+	return true;
+}
+
+/* --- states ----------------------------------------------------------------------------------- */
+
+static void run_part(struct plan_run *run, uint32_t choice)
+{
+	struct flight *f = plan_flight(run, choice, FLIGHT_FLOW, run->core->loop->now_ns);
+	run->inflight++;
+	flight_limit(f, f->timeout_ns);
+	crew_dispatch(run->core->crew, f);
+}
+
+static void over(struct plan_run *run)
+{
+	struct core *core = run->core;
+	int64_t now_ns = clock_now_ns(), asked_ns = run->asked_until_ns - run->t0_ns, length_ns = pace_length_ns(run->pace);
+	if (!run->interrupted && !run->plan->windows && length_ns != INT64_MAX)
+		asked_ns = length_ns;
+	loop_timer_stop(core->loop, &run->second);
+	for (uint32_t i = 0; i < run->n_choices; i++)
+		if (run->choices[i].flow != UINT32_MAX)
+			crew_flow_remove(core->crew, run->choices[i].steps[0], run->choices[i].flow);
+	tally_end(run->tally, now_ns - run->t0_ns, asked_ns > 0 ? asked_ns : 0);
+	log_info("plan ended", "plan", run->name, "sent", log_int((int64_t)run->tally->n.sent), "dropped",
+	         log_int((int64_t)tally_dropped(&run->tally->n)), NULL);
+	if (core->observer.plan_ended)
+		core->observer.plan_ended(core->observer.ctx, run);
+	struct plan_run *other;
+	bool more = false;
+	DL_FOREACH(core->runs, other)
+		more |= other->state != PLAN_OVER;
+	if (core->mode == CORE_PLANS && !more && !core->draining)
+		core_drain(core, 0);
+}
+
+static void enter(struct plan_run *run, enum plan_state state)
+{
+	const struct plan *p = run->plan;
+	for (;;) {
+		run->state = state;
+		switch (state) {
+		case PLAN_WAITS:
+			if (!run->stopping && !window_open(run))
+				return;
+			state = run->stopping ? PLAN_ENDS : p->setup && !run->vars ? PLAN_SETUP : PLAN_PACES;
+			break;
+		case PLAN_SETUP:
+			run_part(run, p->n_choices);
+			return;
+		case PLAN_PACES:
+			if (pace_users(run->pace))
+				plan_users_begin(run);
+			else
+				plan_pace_begin(run);
+			return;
+		case PLAN_ENDS:
+			loop_timer_stop(run->core->loop, &run->edge);
+			loop_timer_stop(run->core->loop, &run->due);
+			plans_set_slack(run->core);
+			if (run->inflight || run->waiting)
+				return;
+			state = run->plan->windows && !run->stopping ? PLAN_WAITS : p->teardown ? PLAN_TEARDOWN : PLAN_OVER;
+			break;
+		case PLAN_TEARDOWN:
+			run_part(run, run->n_choices - 1);
+			return;
+		case PLAN_OVER:
+			over(run);
+			return;
+		}
+	}
+}
+
+static void finish(struct plan_run *run)
+{
+	if (run->inflight || run->waiting)
+		return;
+	if (run->state == PLAN_SETUP) {
+		if (run->failed) {
+			snprintf(run->why, sizeof run->why, "plan %.60s: its setup failed: nothing was run", run->name);
+			log_error("plan not run", "plan", run->name, "why", "its setup failed", NULL);
+			tally_event(run->tally, clock_now_ns() - run->t0_ns, "setup failed: nothing was run");
+			run->stopping = true;
+		}
+		run->base_ns = clock_now_ns();
+		enter(run, run->stopping ? PLAN_ENDS : PLAN_PACES);
+	} else if (run->state == PLAN_ENDS) {
+		enter(run, PLAN_ENDS);
+	} else if (run->state == PLAN_TEARDOWN) {
+		enter(run, PLAN_OVER);
+	}
+}
+
+/* Put off, since who calls may hold a flight of it, or be sending its next. */
+static void on_settle(struct wheel_timer *t)
+{
+	finish((struct plan_run *)((char *)t - offsetof(struct plan_run, settle)));
+}
+
+void plan_settle(struct plan_run *run)
+{
+	if (!run->inflight && !run->waiting && run->state != PLAN_PACES && run->state != PLAN_OVER && !wheel_running(&run->settle))
+		loop_timer_set(run->core->loop, &run->settle, run->core->loop->now_ns);
+}
+
+void plan_pace_end(struct plan_run *run)
+{
+	bool users = pace_users(run->pace) != NULL;
+	int64_t now_ns = clock_now_ns();
+	run->next_ns = INT64_MAX;
+	if (users || run->until_ns <= now_ns || run->interrupted)
+		run->asked_until_ns = now_ns;
+	if (users)
+		plan_users_stop(run, false);
+	enter(run, PLAN_ENDS);
+}
+
+void plan_stop(struct plan_run *run, bool interrupted, const char *why)
+{
+	struct flight *f, *next;
+	if (run->state == PLAN_OVER || run->stopping)
+		return;
+	run->stopping = true;
+	run->interrupted |= interrupted;
+	if (why)
+		tally_event(run->tally, clock_now_ns() - run->t0_ns, why);
+	DL_FOREACH_SAFE2(run->flights, f, next, run_next)
+		if (f->pass.waits) {
+			gates_cancel(run->core->gates, &f->pass);
+			run->waiting--;
+			tally_not_sent(run->tally, f->measure, TALLY_STOPPED, 1, f->due_ns - run->t0_ns);
+			plan_flight_free(f);
+		}
+	if (run->state == PLAN_PACES)
+		plan_pace_end(run);
+	else if (run->state == PLAN_WAITS)
+		enter(run, PLAN_ENDS);
+}
+
+/* --- each second ------------------------------------------------------------------------------ */
+
+static void on_second(struct wheel_timer *t)
+{
+	struct plan_run *run = (struct plan_run *)((char *)t - offsetof(struct plan_run, second));
+	CHECK_MAGIC(run, PLAN_RUN_MAGIC);
+	int64_t now_ns = run->core->loop->now_ns, offset_ns = now_ns - run->t0_ns;
+	if (gates_paused(run->core->gates)) {
+		run->paused_ns += run->paused_since_ns ? now_ns - run->paused_since_ns : 0;
+		run->paused_since_ns = now_ns;
+	} else {
+		run->paused_since_ns = 0;
+	}
+	double asked = run->state == PLAN_PACES ? pace_rate_at(run->pace, now_ns - run->base_ns) : 0;
+	int32_t broken = tally_tick(run->tally, offset_ns, run->inflight, asked, run->paused_ns);
+	loop_timer_set(run->core->loop, t, run->t0_ns + (offset_ns / NS_PER_S + 1) * NS_PER_S);
+	if (broken >= 0 && !run->stopping) {
+		run->failed = true;
+		snprintf(run->why, sizeof run->why, "aborted: \"%.90s\" does not hold", requirement_text(run->plan->requires[broken]));
+		log_error("plan aborted", "plan", run->name, "why", run->why, NULL);
+		plan_stop(run, true, run->why);
+	}
+}
+
+/* --- start and end ---------------------------------------------------------------------------- */
+
+static const struct pace *pace_asked(struct plan_run *run)
+{
+	const struct plan_ask *ask = run->core->ask;
+	const struct pace *pace = run->plan->pace;
+	if (ask && ask->rate > 0 && pace_rate_max(pace) > 0) {
+		run->own_pace = pace_rescale(pace, ask->rate / pace_rate_max(pace));
+		pace = run->own_pace ? run->own_pace : pace;
+	}
+	if (ask && ask->for_ns) {
+		struct pace *limited = pace_limit(pace, ask->for_ns);
+		pace_free(run->own_pace);
+		pace = run->own_pace = limited;
+	}
+	return pace;
+}
+
+static void run_free(struct plan_run *run)
+{
+	struct core *core = run->core;
+	DL_DELETE(core->runs, run);
+	loop_timer_stop(core->loop, &run->due);
+	loop_timer_stop(core->loop, &run->second);
+	loop_timer_stop(core->loop, &run->edge);
+	loop_timer_stop(core->loop, &run->settle);
+	for (uint32_t i = 0; i < run->n_choices; i++)
+		free(run->choices[i].steps);
+	for (uint32_t i = 0; i < run->n_measures; i++)
+		free((void *)(uintptr_t)run->measures[i].checks);
+	for (uint32_t i = 0; i < run->n_vars; i++) {
+		free(run->vars[i].name);
+		free(run->vars[i].value);
+	}
+	tally_free(run->tally);
+	selector_free(run->selector);
+	pace_free(run->own_pace);
+	plan_users_free(run);
+	data_close(run->data);
+	model_unref(run->model);
+	free(run->choices);
+	free(run->measure_of);
+	free(run->measures);
+	free(run->vars);
+	free(run->lost_users);
+	free(run->name);
+	run->magic = 0;
+	free(run);
+}
+
+static int open_data(struct plan_run *run, char *error, size_t size)
+{
+	const struct plan *p = run->plan;
+	if (!p->data.path)
+		return 0;
+	run->data = data_open(p->data.path, p->data.order, p->data.repeat, p->seed, error, size);
+	row_advance(run);
+	return run->data ? 0 : -1;
+}
+
+static uint32_t free_id(const struct core *core)
+{
+	uint32_t id = 1;
+	const struct plan_run *run;
+	for (bool taken = true; taken; id += taken) {
+		taken = false;
+		DL_FOREACH(core->runs, run)
+			taken |= run->id == id;
+	}
+	return id;
+}
+
+static int start(struct core *core, const struct plan *plan, char *error, size_t size)
+{
+	struct plan_run *run = xnew(struct plan_run);
+	*run = (struct plan_run){ .magic = PLAN_RUN_MAGIC,
+		                  .core = core,
+		                  .name = xstrdup(plan->name),
+		                  .plan = plan,
+		                  .model = model_ref(core->model),
+		                  .id = free_id(core),
+		                  .next_ns = INT64_MAX,
+		                  .second.fn = on_second,
+		                  .edge.fn = on_edge,
+		                  .settle.fn = on_settle };
+	DL_APPEND(core->runs, run);
+	if (open_data(run, error, size)) {
+		run_free(run);
+		return -1;
+	}
+	run->pace = pace_asked(run);
+	fill_choices(run);
+	run->t0_ns = run->base_ns = run->asked_until_ns = clock_now_ns() + (plan->setup ? 0 : LEAD_NS);
+	run->tally = tally_new(run->name, run->measures, run->n_measures, plan->requires, plan->n_requires, clock_wall_ns());
+	for (uint32_t i = 0; i < run->n_choices; i++)
+		if (run->choices[i].flow != UINT32_MAX)
+			send_flow(run, &run->choices[i], NULL);
+	loop_timer_set(core->loop, &run->second, run->t0_ns + NS_PER_S);
+	log_info("plan begins", "plan", run->name, NULL);
+	enter(run, PLAN_WAITS);
+	return 0;
+}
+
+int plan_start(struct core *core, const char *name, char *error, size_t size)
+{
+	const struct plan *plan = model_plan(core->model, name);
+	struct plan_run *run = plan_run_find(core, name);
+	if (!plan) {
+		snprintf(error, size, "there is no [plan %s]", name);
+		return -1;
+	}
+	if (run && run->state != PLAN_OVER) {
+		snprintf(error, size, "plan %s is running already", name);
+		return -1;
+	}
+	if (run)
+		run_free(run);
+	return start(core, plan, error, size);
+}
+
+static bool asked_for(const struct core *core, const struct plan *p)
+{
+	const struct plan_ask *ask = core->ask;
+	if (!ask)
+		return !p->manual;
+	bool found = !ask->names;
+	for (size_t i = 0; i < ask->n && !found; i++)
+		found = !strcmp(ask->names[i], p->name);
+	return found;
+}
+
+void plans_begin(struct core *core)
+{
+	const struct model *m = core->model;
+	for (size_t i = 0; i < m->n_plans; i++) {
+		char error[300];
+		if (asked_for(core, m->plans[i]) && !plan_run_find(core, m->plans[i]->name) &&
+		    start(core, m->plans[i], error, sizeof error))
+			log_error("plan not started", "plan", m->plans[i]->name, "why", error, NULL);
+	}
+	if (core->mode == CORE_PLANS && !core->runs && !core->draining)
+		core_drain(core, 1);
+}
+
+/* --- reloads ---------------------------------------------------------------------------------- */
+
+void plans_leave(struct core *core, const struct model *next)
+{
+	struct plan_run *run, *then;
+	DL_FOREACH_SAFE(core->runs, run, then)
+	{
+		const struct plan *p = model_plan(next, run->name);
+		if (p && p->digest == run->plan->digest)
+			continue;
+		plan_stop(run, true, "its configuration changed");
+		if (run->state != PLAN_OVER) { /* results that still come count nowhere */
+			plan_cancel(run, "the configuration of its plan changed");
+			enter(run, PLAN_OVER);
+		}
+		run_free(run);
+	}
+}
+
+void plans_apply(struct core *core)
+{
+	struct plan_run *run;
+	DL_FOREACH(core->runs, run)
+		for (uint32_t i = 0; i < run->n_choices; i++) {
+			struct run_choice *c = &run->choices[i];
+			c->limited = false;
+			for (uint32_t k = 0; k < c->choice->n_steps; k++)
+				c->limited |= gates_limited(core->gates, c->steps[k]->target, run->plan);
+		}
+	if (core->scheduling)
+		plans_begin(core);
+}
+
+/* --- the end ---------------------------------------------------------------------------------- */
+
+void plans_drain(struct core *core)
+{
+	struct plan_run *run;
+	DL_FOREACH(core->runs, run)
+		plan_stop(run, core->mode == CORE_PLANS, core->mode == CORE_PLANS ? "interrupted" : NULL);
+}
+
+void plan_cancel(struct plan_run *run, const char *why)
+{
+	struct flight *f;
+	plan_users_stop(run, true);
+	while ((f = run->flights)) {
+		if (f->pass.waits) {
+			gates_cancel(run->core->gates, &f->pass);
+			run->waiting--;
+			plan_flight_free(f);
+		} else if (f->kind == FLIGHT_USER) {
+			run->inflight--;
+			plan_flight_free(f);
+		} else {
+			flight_unknown(run->core, f, PROBED_REASON_CANCELLED, why);
+		}
+	}
+}
+
+void plans_cancel(struct core *core, const char *why)
+{
+	struct plan_run *run;
+	DL_FOREACH(core->runs, run)
+		plan_cancel(run, why);
+}
+
+void plan_runs_free(struct core *core)
+{
+	while (core->runs)
+		run_free(core->runs);
+}
