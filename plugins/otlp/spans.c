@@ -118,7 +118,7 @@ void spans_add(struct spans *s, const struct probed_record *r)
 	char name[400];
 	if (r->kind != PROBED_RECORD_RESULT)
 		return;
-	trace_ids(r->id_epoch, r->id_seq, trace, probe);
+	trace_of_probe(r->id_epoch, r->id_seq, trace, probe);
 	snprintf(name, sizeof name, "%s %s%s%s", r->driver ? r->driver : "probe", r->target, r->sub ? " " : "", r->sub ? r->sub : "");
 	Otlp__Span *span = new_span(s, name, KIND_CLIENT, r->time_ns, r->service_ns);
 	if (!span)

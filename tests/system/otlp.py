@@ -237,6 +237,19 @@ def metrics_are_what_was_counted():
             assert p["double"] == 1.5
 
 
+def what_is_sent_along_leads_to_the_span():
+    with HttpReceiver(status=200) as http:
+        with Daemon("[target web]\ndriver = http\nurl = %s/\ninterval = 50ms\nheader.traceparent = {{traceparent}}\n"
+                    "[sink otel]\ndriver = otlp\nendpoint = %s\n" % (http.url, http.url)) as d:
+            d.wait_ready()
+            d.wait_results(lambda all: len(all) >= 10, "results")
+            d.stop()
+            n = len(d.results())
+        sent = {tuple(h["traceparent"].split("-")[1:3]) for h in http.gets}
+        spans = {(s["trace_id"].hex(), s["span_id"].hex()) for s in spans_of(http) if s["kind"] == 3}
+        assert len(sent) == n and sent == spans, (sorted(sent)[:2], sorted(spans)[:2])
+
+
 def an_outage_is_caught_up_with():
     with HttpReceiver() as http:
         http.answer = lambda post: (503, {}, b"") if len(http.posts) < 3 else (200, {}, b"")
@@ -255,4 +268,4 @@ def wrong_options_are_told():
 
 
 if __name__ == "__main__":
-    run(each_probe_is_a_trace, metrics_are_what_was_counted, an_outage_is_caught_up_with, wrong_options_are_told)
+    run(each_probe_is_a_trace, metrics_are_what_was_counted, what_is_sent_along_leads_to_the_span, an_outage_is_caught_up_with, wrong_options_are_told)
