@@ -267,6 +267,7 @@ static int32_t sink_flush(void *sink, char *error, uint64_t error_size)
 	struct otlp *o = sink;
 	char other[500]; /* one line is told: that of the traces first */
 	int32_t traces = 0, metrics = 0;
+	int64_t began = host->now();
 	if (o->traces) {
 		queue_traces(o);
 		traces = push_send(o->traces, FLUSH_NS, error, error_size);
@@ -274,7 +275,9 @@ static int32_t sink_flush(void *sink, char *error, uint64_t error_size)
 	if (o->metrics) {
 		if (host->now() >= o->next_ns)
 			queue_metrics(o);
-		metrics = push_send(o->metrics, FLUSH_NS, traces ? other : error, traces ? sizeof other : error_size);
+		/* a collector that hangs is waited for once in a flush */
+		int64_t left = began + FLUSH_NS - host->now();
+		metrics = push_send(o->metrics, left > 0 ? FLUSH_NS : 0, traces ? other : error, traces ? sizeof other : error_size);
 	}
 	if (traces > 0 || metrics > 0)
 		return (traces > 0 ? traces : 0) + (metrics > 0 ? metrics : 0);
