@@ -58,8 +58,25 @@ void hist_merge(struct hist *into, const struct hist *from)
 		into->max_ns = from->max_ns;
 	into->count += from->count;
 	add_sum(into, from->sum_ns);
-	for (uint32_t i = 0; i < HIST_BUCKETS; i++)
+	for (uint32_t i = bucket_of(from->min_ns), last = bucket_of(from->max_ns); i <= last; i++)
 		add_to_bucket(into, i, from->buckets[i]);
+}
+
+bool hist_sound(const struct hist *h)
+{
+	uint64_t in_buckets = 0;
+	bool full = false;
+	if (!h->count)
+		return false;
+	uint32_t first = bucket_of(h->min_ns), last = bucket_of(h->max_ns);
+	for (uint32_t i = 0; i < HIST_BUCKETS; i++) {
+		if (h->buckets[i] && (i < first || i > last))
+			return false;
+		in_buckets += h->buckets[i];
+		full |= h->buckets[i] == UINT32_MAX;
+	}
+	return h->min_ns <= h->max_ns && h->buckets[first] && h->buckets[last] &&
+	       (in_buckets == h->count || (full && in_buckets < h->count));
 }
 
 /* What stands for a bucket: its middle. The end buckets have none: the extreme that was seen. */
@@ -81,7 +98,7 @@ int64_t hist_quantile(const struct hist *h, double q)
 	if (rank == 1)
 		return h->min_ns;
 	uint64_t seen = 0;
-	uint32_t i = 0;
+	uint32_t i = bucket_of(h->min_ns);
 	while (i < LAST && (seen += h->buckets[i]) < rank)
 		i++;
 	return representative(h, i);

@@ -6,6 +6,7 @@
 #ifndef MEASURE_HIST_H
 #define MEASURE_HIST_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 /* 64 linear steps in each power of two, from 2^10 ns (1 us) to 2^40 ns (18 min); outside: the end buckets. */
@@ -26,5 +27,7 @@ void hist_merge(struct hist *into, const struct hist *from);
 int64_t hist_quantile(const struct hist *h, double q);
 /* Samples of at most `ns`: interpolated within a bucket. */
 uint64_t hist_count_le(const struct hist *h, int64_t ns);
+/* Of one that came from elsewhere: is it one that hist_add() could have made? */
+bool hist_sound(const struct hist *h);
 
 #endif

@@ -65,20 +65,15 @@ int hist_unpack(const void *data, size_t n, struct hist *into)
 	h.sum_ns = get_signed(&c);
 	h.min_ns = get_signed(&c);
 	h.max_ns = get_signed(&c);
-	uint64_t next = 0, in_buckets = 0;
-	bool full = false;
+	uint64_t next = 0;
 	while (cursor_left(&c) && !c.bad) {
 		uint64_t skip = get_varint(&c), samples = get_varint(&c);
 		if (c.bad || skip >= HIST_BUCKETS - next || !samples || samples > UINT32_MAX)
 			return -1;
 		next += skip;
 		h.buckets[next++] = (uint32_t)samples;
-		in_buckets += samples;
-		full |= samples == UINT32_MAX;
 	}
-	if (c.bad || !h.count || h.min_ns > h.max_ns || in_buckets > h.count || (in_buckets < h.count && !full))
-		return -1;
-	if (into->count > UINT64_MAX - h.count)
+	if (c.bad || !hist_sound(&h) || into->count > UINT64_MAX - h.count)
 		return -1;
 	hist_merge(into, &h);
 	return 0;

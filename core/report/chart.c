@@ -46,9 +46,10 @@ static void add_tick(struct scale *s, double v)
 		s->ticks[s->n_ticks++] = v;
 }
 
-static void log_ticks(struct scale *s)
+/* 1, 2, 5, 10 ...; over more than so many decades 1, 10 ... */
+static void log_ticks(struct scale *s, double decades)
 {
-	bool wide = log10(s->max / s->min) > 3;
+	bool wide = log10(s->max / s->min) > decades;
 	for (double v = round_down(s->min); v <= s->max * 1.000001; v = next_step(v)) {
 		double m = v / pow(10, floor(log10(v) + 1e-9));
 		if (v >= s->min * 0.999999 && (!wide || m < 1.5))
@@ -73,7 +74,7 @@ static void linear_ticks(struct scale *s, enum chart_unit unit, int most)
 {
 	double step = linear_step(s->max - s->min, unit, most);
 	for (double v = ceil(s->min / step - 1e-9) * step; v <= s->max + step * 1e-6; v += step)
-		add_tick(s, v);
+		add_tick(s, v + 0.0); /* never -0 */
 }
 
 /* --- values as text ----------------------------------------------------------------------------- */
@@ -160,13 +161,13 @@ static bool look(const struct chart *c, struct view *v)
 		v->y.max = round_down(max);
 		while (v->y.max < max * 0.999999 || v->y.max <= v->y.min)
 			v->y.max = next_step(v->y.max);
-		log_ticks(&v->y);
+		log_ticks(&v->y, 3);
 	} else {
 		v->y.max = max * 1.08;
 		linear_ticks(&v->y, c->y_unit, 5);
 	}
 	if (c->x_log)
-		log_ticks(&v->x);
+		log_ticks(&v->x, 1.4);
 	else
 		linear_ticks(&v->x, c->x_unit, c->x_unit == CHART_PERCENTILE ? 6 : 5);
 	return true;
@@ -186,7 +187,7 @@ static void put_line(struct buf *b, const struct view *v, const struct chart_ser
 {
 	const double *x = s->x ? s->x : v->c->x;
 	bool down = false;
-	buf_printf(b, "<path class=\"line c%u%s\" d=\"", s->colour, s->dashed ? " dash" : "");
+	buf_printf(b, "<path class=\"line c%u%s%s\" d=\"", s->colour, s->dashed ? " dash" : "", s->wide ? " wide" : "");
 	for (uint32_t i = 0, n = points_of(v->c, s); i < n; i++) {
 		if (!isfinite(s->y[i]) || x[i] < v->x.min || x[i] > v->x.max) {
 			down = false;
@@ -261,8 +262,9 @@ static void put_legend(struct buf *b, const struct chart *c)
 {
 	buf_puts(b, "<p class=\"legend\">");
 	for (uint32_t k = 0; k < c->n_series; k++) {
-		buf_printf(b, "<span class=\"c%u%s\"><b></b>", c->series[k].colour, c->series[k].dashed ? " dash" : "");
-		put_xml(b, c->series[k].name);
+		const struct chart_series *s = &c->series[k];
+		buf_printf(b, "<span class=\"c%u%s%s\"><b></b>", s->colour, s->dashed ? " dash" : "", s->wide ? " wide" : "");
+		put_xml(b, s->name);
 		buf_puts(b, "</span> ");
 	}
 	buf_puts(b, "</p>");

@@ -26,6 +26,7 @@ struct chart_series {
 	const char *name;
 	uint32_t colour;  /* 0 .. 7 */
 	bool dashed;      /* of the earlier run: not in the table */
+	bool wide;        /* lies under another line */
 	enum chart_kind kind;
 	const double *y;  /* NaN: nothing there */
 	const double *x;  /* NULL: the chart's */

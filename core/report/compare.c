@@ -291,7 +291,7 @@ const char *compare_verdict_name(enum compare_verdict verdict)
 static const char *change_text(const struct compare_line *l, double change, char *out, size_t size)
 {
 	if (l->kind != COMPARE_SHARE && change >= 9)
-		snprintf(out, size, "x%.3g", change + 1);
+		snprintf(out, size, change < 999 ? "x%.3g" : "x%.0f", change + 1);
 	else
 		snprintf(out, size, "%+.2f%s", change * 100, l->kind == COMPARE_SHARE ? " points" : " %");
 	return out;

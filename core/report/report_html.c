@@ -165,7 +165,7 @@ static void put_messages(struct buf *b, const struct tally *t)
 		buf_puts(b, "<tr>");
 		put_td(b, "text", *m->text ? m->text : "(no message)");
 		put_td(b, "text", t->measures[m->step].name);
-		put_td(b, "text", report_reason(m->reason));
+		put_td(b, "text soft", report_reason(m->reason));
 		put_td(b, "", text_count(m->count, text, sizeof text));
 		buf_puts(b, "</tr>\n");
 	}

@@ -49,6 +49,12 @@ static void fill_sending(const struct tally *t, struct columns *c, uint32_t i)
 	c->inflight[i] = v->inflight;
 }
 
+/* The last few answers after the schedule's end: of them alone, percentiles say only that they were late. */
+static bool stragglers(const struct tally *t, uint32_t i, uint64_t count)
+{
+	return i * t->width_ns >= schedule_of(t) && count * 20 < tally_measured(&t->n) / t->n_intervals;
+}
+
 static void columns_of(const struct tally *t, struct columns *c)
 {
 	struct hist *h = xnew(struct hist);
@@ -67,7 +73,7 @@ static void columns_of(const struct tally *t, struct columns *c)
 		series_hist(t, i, TALLY_LATENCY, h);
 		spread_of(h, 1, &s);
 		for (int k = 0; k < LINES; k++)
-			c->y[k][i] = s.count ? s.p[shown[k]] : NAN;
+			c->y[k][i] = s.count && !stragglers(t, i, s.count) ? s.p[shown[k]] : NAN;
 		fill_sending(t, c, i);
 	}
 	free(h);
@@ -110,7 +116,7 @@ static void put_throughput(struct buf *b, const struct tally *t, const struct co
 		            .y_unit = CHART_RATE, .x_max = end_of(t), .n = c->n_sending, .x = c->x,
 		            .about = "Probes a second that were asked for, sent, and dropped; the figures are in the table below." };
 	if (t->open_loop)
-		ch.series[ch.n_series++] = (struct chart_series){ .name = "asked", .colour = 7, .y = c->asked };
+		ch.series[ch.n_series++] = (struct chart_series){ .name = "asked", .colour = 7, .wide = true, .y = c->asked };
 	ch.series[ch.n_series++] = (struct chart_series){ .name = "achieved", .colour = 0, .y = c->sent };
 	if (tally_dropped(&t->n))
 		ch.series[ch.n_series++] = (struct chart_series){ .name = "dropped", .colour = 3, .y = c->dropped };
@@ -203,10 +209,10 @@ static void put_percentiles(struct buf *b, const struct hist *latency, const str
 	fill_percentiles(service, y[1]);
 	fill_percentiles(before, y[2]);
 	struct chart ch = { .title = "Latency by percentile", .x_name = "percentile", .x_unit = CHART_PERCENTILE, .y_unit = CHART_NS,
-		            .y_log = true, .x_max = fmin(DECADES, ceil(log10(fmax((double)latency->count, 10)))), .n = POINTS, .x = x,
+		            .y_log = true, .x_max = fmin(DECADES, log10(fmax((double)latency->count, 10))), .n = POINTS, .x = x,
 		            .n_series = 2, .about = "Latency and service time at each percentile; the figures are in the table below.",
-		            .series = { { .name = "latency (from the due time)", .colour = 0, .y = y[0] },
-		                        { .name = "service (from the send)", .colour = 1, .y = y[1] } } };
+		            .series = { { .name = "service (from the send)", .colour = 1, .wide = true, .y = y[1] },
+		                        { .name = "latency (from the due time)", .colour = 0, .y = y[0] } } };
 	if (before->count)
 		ch.series[ch.n_series++] = (struct chart_series){ .name = "latency before", .colour = 0, .dashed = true, .y = y[2], .x = x,
 			                                          .n = POINTS };

@@ -89,9 +89,11 @@ static void key_free(struct gate_key *k)
 {
 	for (struct gate_pass *pass = k->queue, *next; pass; pass = next) {
 		next = pass->next;
+		loop_timer_stop(k->gates->loop, &pass->patience);
 		if (!pass->go) /* nobody's */
 			free(pass);
 	}
+	loop_later_cancel(k->gates->loop, &k->later);
 	loop_timer_stop(k->gates->loop, &k->timer);
 	HASH_DEL(k->gates->keys, k);
 	breaker_clear(&k->breaker);
@@ -144,7 +146,7 @@ static struct gate_key *key_get(struct gates *g, enum gate_kind kind, const char
 			k->gates = g;
 			k->kind = kind;
 			k->timer.fn = gate_key_serve;
-			k->soonest_ns = INT64_MAX;
+			k->later.fn = gate_key_later;
 			memcpy(k->id, text, len + 1);
 			HASH_ADD_KEYPTR(hh, g->keys, k->id, len, k);
 			key_rule(k, &r);

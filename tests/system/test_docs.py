@@ -70,11 +70,14 @@ def the_one_in_the_manual_page_is_too():
 def those_that_are_installed_are_too():
     for name in ("probed.ini", "quickstart.ini"):
         check(read("etc", name), {}, name)
+    users = read("etc", "examples", "users.csv")
+    for path in glob.glob(os.path.join(SRC, "etc", "examples", "*.ini")):
+        check(read(path), {"users.csv": users}, path)
 
 
 def the_reference_says_what_the_plugins_declare():
     listed = json.loads(command("--list-plugins", "--json", env={"PROBED_PLUGIN_PATH": ""}).stdout)
-    missing = {"http", "dns", "ws", "tcp", "icmp", "jsonl", "csv", "statsd", "influx", "web"} - {p["name"] for p in listed}
+    missing = {"http", "dns", "ws", "tcp", "icmp", "jsonl", "csv", "statsd", "influx", "remote_write", "web"} - {p["name"] for p in listed}
     if missing:
         raise Skip("not built: " + " ".join(sorted(missing)))
     done = subprocess.run(["/usr/bin/python3", "-B", os.path.join(SRC, "docs/generate"), PROBED], stdout=subprocess.PIPE, text=True,

@@ -50,18 +50,19 @@ static void bad_packed_histograms_are_refused(void **state)
 		size_t n;
 	} bad[] = {
 		{ "\x00\x00\x00\x00", 4 },                     /* nothing counted */
-		{ "\x01\x00\x02\x00\x05\x01", 6 },             /* least above most */
-		{ "\x02\x00\x00\x02\x05\x01", 6 },             /* fewer in buckets than counted */
-		{ "\x01\x00\x00\x02\x05\x02", 6 },             /* more */
+		{ "\x01\x00\x02\x00\x00\x01", 6 },             /* least above most */
+		{ "\x02\x00\x00\x02\x00\x01", 6 },             /* fewer in buckets than counted */
+		{ "\x01\x00\x00\x02\x00\x02", 6 },             /* more */
 		{ "\x01\x00\x00\x02\x82\x0f\x01", 7 },         /* behind the last bucket */
-		{ "\x01\x00\x00\x02\x05\x00", 6 },             /* an empty bucket */
-		{ "\x01\x00\x00\x02\x05\xff\xff\xff\xff\x1f", 10 }, /* a bucket of more than 32 bits */
+		{ "\x01\x00\x00\x02\x00\x00", 6 },             /* an empty bucket */
+		{ "\x01\x00\x00\x02\x00\xff\xff\xff\xff\x1f", 10 }, /* a bucket of more than 32 bits */
+		{ "\x01\x00\x00\x02\x05\x01", 6 },             /* not in the bucket of its least and most */
 		{ "\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01", 11 }, /* a number of more than 64 */
 	};
 	static struct hist h;
 	for (size_t i = 0; i < ARRAY_LEN(bad); i++)
 		assert_int_equal(hist_unpack(bad[i].data, bad[i].n, &h), -1);
-	assert_int_equal(hist_unpack("\x01\x00\x00\x02\x05\x01", 6, &h), 0);
+	assert_int_equal(hist_unpack("\x01\x00\x00\x02\x00\x01", 6, &h), 0);
 }
 
 static struct tally *begin(void)
