@@ -15,7 +15,6 @@
 #include "base/zone_parts.h"
 
 #define ROOT "/usr/share/zoneinfo"
-#define DAY INT64_C(86400)
 /* no zone is further from UTC than this */
 #define FAR INT64_C(93600)
 

@@ -27,6 +27,7 @@ struct kvs {
 	bool hurt; /* some of the section's were refused already */
 };
 
+struct shapes;  /* expectations with a schema in them */
 struct checked; /* expectations and templates that were compiled once */
 
 struct builder {
@@ -37,6 +38,7 @@ struct builder {
 	size_t cap_targets, cap_steps, cap_files, cap_plans;
 	bool targets_lost; /* some were refused: a name that is not known may be one of theirs */
 	struct checked *checked;
+	struct shapes *shapes;
 	struct kvs defaults;               /* [defaults], what is good of it */
 	struct kvs *driver_defaults;       /* [defaults DRIVER], by the driver's index */
 	const char *file_seen, *file_kept; /* place_keep()'s last */
@@ -91,6 +93,10 @@ const char *template_env(void *ctx, const char *name);
 bool capture_check(struct builder *b, const char *title, const char *shown, const struct kv *kv,
 		   const struct driver_table *driver);
 void checked_free(struct checked *c);
+/* shape.c: an expectation with the content of the file that it names; NULL, with an error, where that can't be had. */
+const char *shape_fill_in(struct builder *b, const char *title, const char *shown, const struct kv *kv,
+			  const struct driver_table *driver);
+void shapes_free(struct shapes *all);
 /* Mixes keys and values into h, whatever their order. */
 uint64_t kvs_digest(uint64_t h, const struct kv *kvs, size_t n);
 /* Into the arena. */
@@ -127,6 +133,8 @@ void names_check(struct builder *b, const struct plan *p, const char *title, con
 /* plan_data.c: opens it for its columns, and writes into kv what is in force; NULL, with an error. */
 struct data *plan_data(struct builder *b, const char *title, struct kv *kv, struct plan *p);
 
+/* recorded.c: reads the file of a recorded pace, if it is one; false, with an error. */
+bool recorded_read(struct builder *b, const char *title, struct kv *kv, struct pace *pace);
 /* plan_windows.c: NULL: none, or, with an error, none that is right. */
 const struct windows *plan_windows(struct builder *b, const char *title, const struct kvs *all);
 /* The paces of cron entries; how many. */

@@ -259,6 +259,7 @@ struct model *model_build_well(const struct config *c, struct registry *registry
 	free(b.driver_defaults);
 	free(b.defaults.list);
 	checked_free(b.checked);
+	shapes_free(b.shapes);
 	return m;
 }
 

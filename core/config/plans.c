@@ -139,7 +139,7 @@ static struct pace *pace_of_windows(const struct windows *w)
 
 static void read_pace(struct reading *r, const struct section *s)
 {
-	const struct kv *kv = kvs_find(&r->all, "pace");
+	struct kv *kv = (struct kv *)(uintptr_t)kvs_find(&r->all, "pace");
 	char error[600];
 	r->pace = kv ? pace_compile(kv->value, error, sizeof error) : pace_of_windows(r->p.windows);
 	if (!r->pace) {
@@ -150,6 +150,9 @@ static void read_pace(struct reading *r, const struct section *s)
 				 "is required, and missing (when, such as rate 20/s, human 1s..8s or users 10)");
 	} else if (kv && pace_kind(r->pace) == PACE_EVERY) {
 		wrong(r, kv, "that is what monitoring does: write interval (and jitter) in the target, or rate 1/min here");
+		pace_free(r->pace);
+		r->pace = NULL;
+	} else if (kv && !recorded_read(r->b, r->title, kv, r->pace)) {
 		pace_free(r->pace);
 		r->pace = NULL;
 	} else if (r->for_ns) {
@@ -330,7 +333,8 @@ static void check_keys(struct reading *r, const struct section *s)
 {
 	static const char *const lists[][2] = { { "window", "window.1" }, { "cron", "cron.1" } };
 	CLEANUP_FREE struct kv *list = xcalloc(r->all.n, sizeof *list);
-	memcpy(list, r->all.list, r->all.n * sizeof *list);
+	if (r->all.n)
+		memcpy(list, r->all.list, r->all.n * sizeof *list);
 	for (size_t i = 0; i < r->all.n; i++)
 		for (size_t k = 0; k < ARRAY_LEN(lists); k++)
 			if (!strcmp(list[i].key, lists[k][0])) {

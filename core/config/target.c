@@ -133,7 +133,7 @@ static bool take_core(struct builder *b, struct parted *p, const struct kv *kv, 
 static void take_key(struct builder *b, struct parted *p, const struct kv *kv)
 {
 	uint32_t index;
-	const char *item;
+	const char *item, *whole;
 	const struct option_decl *core = option_for_key(&core_keys, kv->key, &index, &item);
 	if (!core)
 		kvs_add(&p->options, kv->key, kv->value, kv->at);
@@ -143,8 +143,10 @@ static void take_key(struct builder *b, struct parted *p, const struct kv *kv)
 		errs_add(b->errs, kv->at, p->title, kv->key,
 			 index == CORE_LABELS ? "write labels.NAME = value"
 					      : "write expect.LABEL = expression: the label is what a failure names");
-	else
-		kvs_add(index == CORE_LABELS ? &p->labels : &p->expects, item, kv->value, kv->at);
+	else if (index == CORE_LABELS)
+		kvs_add(&p->labels, item, kv->value, kv->at);
+	else if ((whole = shape_fill_in(b, p->title, kv->key, kv, p->t.driver)))
+		kvs_add(&p->expects, item, whole, kv->at);
 }
 
 /* `url`, where the driver has no such option itself, fills what its scheme says; what is written wins. False, with an

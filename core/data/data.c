@@ -26,9 +26,9 @@ struct data {
 	struct window window;
 	struct columns columns;
 	struct cells cells;
-	struct spot first, now;   /* the first row; the next one in order */
-	uint64_t number, drawn;   /* of the next row in order; how many were drawn at random */
-	struct spot *index;       /* of each `stride`th row; NULL: not made yet */
+	struct spot first, now; /* the first row; the next one in order */
+	uint64_t number, drawn; /* of the next row in order; how many were drawn at random */
+	struct spot *index;     /* of each `stride`th row; NULL: not made yet */
 	size_t n_index, cap_index;
 	uint64_t stride, rows;
 	char *problems[PROBLEMS_MAX];
@@ -40,8 +40,8 @@ struct data {
 static int fail(struct data *d, uint64_t line, const char *format, ...) __attribute__((format(printf, 3, 4)));
 static int fail(struct data *d, uint64_t line, const char *format, ...)
 {
-	int n = line ? snprintf(d->error, sizeof d->error, "%.200s:%llu: ", d->path, (unsigned long long)line) :
-	               snprintf(d->error, sizeof d->error, "%.200s: ", d->path);
+	int n = line ? snprintf(d->error, sizeof d->error, "%.200s:%llu: ", d->path, (unsigned long long)line)
+		     : snprintf(d->error, sizeof d->error, "%.200s: ", d->path);
 	va_list ap;
 	va_start(ap, format);
 	vsnprintf(d->error + n, sizeof d->error - (size_t)n, format, ap);
@@ -115,8 +115,10 @@ static int read_columns(struct data *d)
 	if (rc < 0)
 		return -1;
 	if (!rc)
-		return fail(d, 0, d->format == DATA_CSV ? "the file is empty: expected a first row with the names of the columns" :
-		                                          "there is no row: expected objects");
+		return fail(d, 0,
+			    d->format == DATA_CSV
+				? "the file is empty: expected a first row with the names of the columns"
+				: "there is no row: expected objects");
 	if (r.fault)
 		return fail(d, r.line, "%s", r.fault);
 	if (columns_read(d->format, &r, &d->columns, why, sizeof why))
@@ -263,8 +265,11 @@ static int take(struct data *d, struct spot *spot, uint64_t *number, struct data
 		} else if (cells_read(d->format, &r, &d->columns, &d->cells, why, sizeof why)) {
 			skip(d, r.line, why);
 		} else {
-			*row = (struct data_row){ .number = here, .line = r.line, .n = d->columns.n, .values = d->cells.values,
-				                  .lens = d->cells.lens };
+			*row = (struct data_row){ .number = here,
+						  .line = r.line,
+						  .n = d->columns.n,
+						  .values = d->cells.values,
+						  .lens = d->cells.lens };
 			return 1;
 		}
 	}

@@ -169,8 +169,8 @@ int columns_read(enum data_format format, const struct record *r, struct columns
 	return format == DATA_CSV ? read_header(r, c, error, size) : read_keys(r, c, error, size);
 }
 
-int cells_read(enum data_format format, const struct record *r, const struct columns *c, struct cells *cells, char *error,
-               size_t size)
+int cells_read(enum data_format format, const struct record *r, const struct columns *c, struct cells *cells,
+	       char *error, size_t size)
 {
 	if (!cells->values) {
 		cells->values = xcalloc(c->n, sizeof *cells->values);

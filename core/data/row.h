@@ -31,8 +31,8 @@ int columns_read(enum data_format format, const struct record *r, struct columns
 void columns_free(struct columns *c);
 
 /* 0, or -1 with a line in `error`. */
-int cells_read(enum data_format format, const struct record *r, const struct columns *c, struct cells *cells, char *error,
-               size_t size);
+int cells_read(enum data_format format, const struct record *r, const struct columns *c, struct cells *cells,
+	       char *error, size_t size);
 void cells_free(struct cells *cells);
 
 #endif

@@ -116,7 +116,8 @@ static int next_line(enum data_format format, struct window *w, struct spot *spo
 		if (extent)
 			break;
 		if (got >= RECORD_MAX) {
-			r->fault = format == DATA_CSV ? "a row longer than 1 MiB, or a quote that is never closed" : "a line longer than 1 MiB";
+			r->fault = format == DATA_CSV ? "a row longer than 1 MiB, or a quote that is never closed"
+						      : "a line longer than 1 MiB";
 			skip_line(w, spot);
 			return 1;
 		}
@@ -128,7 +129,8 @@ static int next_line(enum data_format format, struct window *w, struct spot *spo
 	}
 	r->text = p;
 	r->len = extent;
-	while (r->len && (p[r->len - 1] == '\n' || p[r->len - 1] == '\r' || (format == DATA_JSONL && blank(p[r->len - 1]))))
+	while (r->len &&
+	       (p[r->len - 1] == '\n' || p[r->len - 1] == '\r' || (format == DATA_JSONL && blank(p[r->len - 1]))))
 		r->len--;
 	spot->at += extent;
 	spot->line += count_lines(p, extent);
@@ -191,7 +193,8 @@ static int next_value(struct window *w, struct spot *spot, struct record *r)
 			break;
 		bool ends = spot->at + got == w->size;
 		if (got >= RECORD_MAX || ends) {
-			r->fault = ends ? "the value that begins here never ends" : "a value longer than 1 MiB, or one that never ends";
+			r->fault = ends ? "the value that begins here never ends"
+					: "a value longer than 1 MiB, or one that never ends";
 			return -1;
 		}
 		want = got * 2 < RECORD_MAX ? got * 2 : RECORD_MAX;

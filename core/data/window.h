@@ -14,7 +14,7 @@ struct window {
 	char *data;
 	size_t len, cap;
 	size_t chunk; /* read at least at once */
-	int error; /* errno of a read; ENODATA where the file became shorter */
+	int error;    /* errno of a read; ENODATA where the file became shorter */
 };
 
 /* 0, or -1 with errno. */
@@ -23,8 +23,8 @@ void window_close(struct window *w);
 /* From here on it is asked for places all over the file: a read is small. */
 void window_scattered(struct window *w);
 
-/* The bytes from `at` on: at least `want` of them, or all to the end of the file. NULL and 0 at its end, or where it can't be
- * read, which `error` then says. Good until the next call. */
+/* The bytes from `at` on: at least `want` of them, or all to the end of the file. NULL and 0 at its end, or where it
+ * can't be read, which `error` then says. Good until the next call. */
 const char *window_at(struct window *w, uint64_t at, size_t want, size_t *got);
 
 #endif

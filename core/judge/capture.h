@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * capture.h - `query [filters]` of which the first value is kept as text, for the templates of later steps. Pure; a capture is
- * immutable once compiled, and runs on one thread at a time.
+ * capture.h - `query [filters]` of which the first value is kept as text, for the templates of later steps. Pure; a
+ * capture is immutable once compiled, and runs on one thread at a time.
  */
 #ifndef JUDGE_CAPTURE_H
 #define JUDGE_CAPTURE_H

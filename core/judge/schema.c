@@ -74,12 +74,17 @@ static bool give_up(struct run *run, const struct path *at, const char *why)
 static const char *kind_of(const json_t *v)
 {
 	switch (json_typeof(v)) {
-	case JSON_OBJECT: return "an object";
-	case JSON_ARRAY: return "an array";
-	case JSON_STRING: return "the string";
+	case JSON_OBJECT:
+		return "an object";
+	case JSON_ARRAY:
+		return "an array";
+	case JSON_STRING:
+		return "the string";
 	case JSON_INTEGER:
-	case JSON_REAL: return "the number";
-	default: return "";
+	case JSON_REAL:
+		return "the number";
+	default:
+		return "";
 	}
 }
 
@@ -103,7 +108,8 @@ static const char *shown(const json_t *v, char text[160])
 
 static bool say_types(struct run *run, const struct spot *s)
 {
-	static const char *const names[] = { "null", "a boolean", "an object", "an array", "a number", "a string", "an integer" };
+	static const char *const names[] = { "null",     "a boolean", "an object", "an array",
+					     "a number", "a string",  "an integer" };
 	char list[120], text[160];
 	struct line o = { list, sizeof list, 0 };
 	*list = '\0';
@@ -127,7 +133,8 @@ static bool say_values(struct run *run, const struct spot *s, const json_t *valu
 static bool say_bound(struct run *run, const struct spot *s, const char *expected, const json_t *bound)
 {
 	char text[160], other[160];
-	return say(run, s->at, "expected %s %s, got %s", expected, shown(bound, other) + strlen("the number "), shown(s->v, text));
+	return say(run, s->at, "expected %s %s, got %s", expected, shown(bound, other) + strlen("the number "),
+		   shown(s->v, text));
 }
 
 /* --- keywords of a value alone --------------------------------------------------------------------------- */
@@ -135,13 +142,19 @@ static bool say_bound(struct run *run, const struct spot *s, const char *expecte
 static unsigned types_of(const json_t *v)
 {
 	switch (json_typeof(v)) {
-	case JSON_NULL: return TYPE_NULL;
+	case JSON_NULL:
+		return TYPE_NULL;
 	case JSON_TRUE:
-	case JSON_FALSE: return TYPE_BOOLEAN;
-	case JSON_OBJECT: return TYPE_OBJECT;
-	case JSON_ARRAY: return TYPE_ARRAY;
-	case JSON_STRING: return TYPE_STRING;
-	default: return TYPE_NUMBER | (number_is_integer(v) ? TYPE_INTEGER : 0);
+	case JSON_FALSE:
+		return TYPE_BOOLEAN;
+	case JSON_OBJECT:
+		return TYPE_OBJECT;
+	case JSON_ARRAY:
+		return TYPE_ARRAY;
+	case JSON_STRING:
+		return TYPE_STRING;
+	default:
+		return TYPE_NUMBER | (number_is_integer(v) ? TYPE_INTEGER : 0);
 	}
 }
 
@@ -182,7 +195,8 @@ static bool hold_number(struct run *run, const struct spot *s)
 	return true;
 }
 
-static bool hold_limits(struct run *run, const struct spot *s, size_t n, enum limit least, enum limit most, const char *what)
+static bool hold_limits(struct run *run, const struct spot *s, size_t n, enum limit least, enum limit most,
+			const char *what)
 {
 	const double *limits = s->n->limits;
 	if (limits[least] >= 0 && (double)n < limits[least])
@@ -229,7 +243,8 @@ static bool hold_item(struct run *run, const struct spot *s, const struct node *
 static bool hold_contains(struct run *run, const struct spot *s)
 {
 	size_t count = json_array_size(s->v), found = 0;
-	double least = s->n->limits[MIN_CONTAINS] >= 0 ? s->n->limits[MIN_CONTAINS] : 1, most = s->n->limits[MAX_CONTAINS];
+	double least = s->n->limits[MIN_CONTAINS] >= 0 ? s->n->limits[MIN_CONTAINS] : 1,
+	       most = s->n->limits[MAX_CONTAINS];
 	run->quiet++;
 	for (size_t i = 0; i < count; i++) {
 		const struct path here = { s->at, NULL, i };
@@ -271,7 +286,8 @@ static int by_key(const void *key, const void *member)
 	return strcmp(key, ((const struct member *)member)->name);
 }
 
-static bool hold_property(struct run *run, const struct spot *s, const struct node *n, const char *key, const json_t *v, size_t i)
+static bool hold_property(struct run *run, const struct spot *s, const struct node *n, const char *key, const json_t *v,
+			  size_t i)
 {
 	const struct path here = { s->at, key, 0 };
 	const struct spot property = { .v = v, .at = &here, .scope = s->scope };
@@ -285,7 +301,8 @@ static bool hold_named(struct run *run, const struct spot *s, const char *key, c
 {
 	const struct node *n = s->n;
 	bool spoken_of = false;
-	const struct member *m = n->properties.n ? bsearch(key, n->properties.list, n->properties.n, sizeof *m, by_key) : NULL;
+	const struct member *m =
+	    n->properties.n ? bsearch(key, n->properties.list, n->properties.n, sizeof *m, by_key) : NULL;
 	if (m) {
 		spoken_of = true;
 		if (!hold_property(run, s, m->node, key, v, i))
@@ -319,8 +336,9 @@ static bool has_all(struct run *run, const struct spot *s, const json_t *names, 
 		const char *name = json_string_value(json_array_get(names, i));
 		if (json_object_get(s->v, name))
 			continue;
-		return because ? say(run, s->at, "the key \"%.80s\" is missing, which \"%.80s\" requires", name, because) :
-		                 say(run, s->at, "the key \"%.80s\" is missing", name);
+		return because
+			   ? say(run, s->at, "the key \"%.80s\" is missing, which \"%.80s\" requires", name, because)
+			   : say(run, s->at, "the key \"%.80s\" is missing", name);
 	}
 	return true;
 }
@@ -329,10 +347,11 @@ static bool hold_dependent(struct run *run, const struct spot *s)
 {
 	const char *key;
 	json_t *names;
-	if (s->n->dependent_required)
-		json_object_foreach((json_t *)(uintptr_t)s->n->dependent_required, key, names)
-			if (json_object_get(s->v, key) && !has_all(run, s, names, key))
-				return false;
+	json_object_foreach((json_t *)(uintptr_t)s->n->dependent_required, key, names)
+	{
+		if (json_object_get(s->v, key) && !has_all(run, s, names, key))
+			return false;
+	}
 	for (size_t i = 0; i < s->n->dependent.n; i++)
 		if (json_object_get(s->v, s->n->dependent.list[i].name) && !hold(run, s->n->dependent.list[i].node, s))
 			return false;
@@ -349,10 +368,12 @@ static bool hold_object(struct run *run, const struct spot *s)
 		return false;
 	if (!has_all(run, s, n->required, NULL))
 		return false;
-	if (n->properties.n || n->patterns.n || n->additional || n->names)
-		json_object_foreach((json_t *)(uintptr_t)s->v, key, v)
-			if (!hold_named(run, s, key, v, i++) || (n->names && !hold_name(run, s, key)))
-				return false;
+	bool each = n->properties.n || n->patterns.n || n->additional || n->names;
+	json_object_foreach(each ? (json_t *)(uintptr_t)s->v : NULL, key, v)
+	{
+		if (!hold_named(run, s, key, v, i++) || (n->names && !hold_name(run, s, key)))
+			return false;
+	}
 	return hold_dependent(run, s);
 }
 
@@ -404,7 +425,8 @@ static bool hold_in_place(struct run *run, const struct spot *s)
 	if (n->one.n) {
 		size_t found = count_holding(run, &n->one, s, true);
 		if (found != 1)
-			return say(run, s->at, "it is %zu of the %zu that oneOf describes, expected 1", found, n->one.n);
+			return say(run, s->at, "it is %zu of the %zu that oneOf describes, expected 1", found,
+				   n->one.n);
 	}
 	struct spot blind = *s;
 	blind.seen = NULL;
@@ -419,20 +441,19 @@ static bool hold_in_place(struct run *run, const struct spot *s)
 
 static bool hold_unevaluated(struct run *run, const struct spot *s)
 {
+	const struct node *items = s->n->unevaluated_items, *properties = s->n->unevaluated_properties;
 	const char *key;
 	json_t *v;
 	size_t i = 0;
-	if (json_is_array(s->v) && s->n->unevaluated_items)
-		for (; i < json_array_size(s->v); i++)
-			if (!s->seen[i] && !hold_item(run, s, s->n->unevaluated_items, i))
-				return false;
-	if (json_is_object(s->v) && s->n->unevaluated_properties)
-		json_object_foreach((json_t *)(uintptr_t)s->v, key, v)
-		{
-			if (!s->seen[i] && !hold_property(run, s, s->n->unevaluated_properties, key, v, i))
-				return false;
-			i++;
-		}
+	for (size_t k = 0; items && k < json_array_size(s->v); k++)
+		if (!s->seen[k] && !hold_item(run, s, items, k))
+			return false;
+	json_object_foreach(properties ? (json_t *)(uintptr_t)s->v : NULL, key, v)
+	{
+		if (!s->seen[i] && !hold_property(run, s, properties, key, v, i))
+			return false;
+		i++;
+	}
 	return true;
 }
 
@@ -459,8 +480,9 @@ static bool over_a_bound(struct run *run, const struct path *at)
 		return true;
 	if (++run->work <= WORK_MAX && run->depth < DEPTH_MAX)
 		return false;
-	return !give_up(run, at, run->work > WORK_MAX ? "the schema takes too much work on this document" :
-	                                                "the schema goes round in circles, or too deep, on this document");
+	return !give_up(run, at,
+			run->work > WORK_MAX ? "the schema takes too much work on this document"
+					     : "the schema goes round in circles, or too deep, on this document");
 }
 
 /* Does schema n hold of the value of `from`? What it evaluates is added to from->seen. */

@@ -23,8 +23,8 @@ struct schema_document {
 
 /* NULL with a line in `error`: "/properties/price/minimum: expected a number". */
 struct schema *schema_compile(const char *json, size_t len, char *error, size_t size);
-struct schema *schema_compile_with(const char *json, size_t len, const struct schema_document *others, size_t n_others, char *error,
-                                   size_t size);
+struct schema *schema_compile_with(const char *json, size_t len, const struct schema_document *others, size_t n_others,
+				   char *error, size_t size);
 void schema_free(struct schema *s);
 
 /* True where the document is valid. Else a line in `why`: "/items/3/price: expected a number, got the string \"x\"". */

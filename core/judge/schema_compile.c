@@ -16,29 +16,33 @@
 #define NO_ID "json-schema:///schema" /* the URI of a document without an $id */
 #define NESTING_MAX 256
 
+/* One step of a pointer, escaped. */
+static size_t put_step(const struct path *p, char *out, size_t size, size_t len)
+{
+	if (len + 1 < size)
+		out[len++] = '/';
+	if (!p->key)
+		len += (size_t)snprintf(out + len, size - len, "%zu", p->index);
+	for (const char *s = p->key; s && *s && len + 3 < size; s++) {
+		bool escaped = *s == '~' || *s == '/';
+		if (escaped)
+			out[len++] = '~';
+		out[len++] = !escaped ? *s : *s == '~' ? '0' : '1';
+	}
+	return len < size ? len : size - 1;
+}
+
+/* The outermost first. */
+static size_t put_path(const struct path *at, char *out, size_t size, unsigned depth)
+{
+	if (!at || depth > 2 * NESTING_MAX)
+		return 0;
+	return put_step(at, out, size, put_path(at->up, out, size, depth + 1));
+}
+
 const char *path_text(const struct path *at, char *out, size_t size)
 {
-	const struct path *order[NESTING_MAX];
-	size_t n = 0, len = 0;
-	for (; at && n < NESTING_MAX; at = at->up)
-		order[n++] = at;
-	*out = '\0';
-	while (n-- && len + 3 < size) {
-		const struct path *p = order[n];
-		out[len++] = '/';
-		if (!p->key)
-			len += (size_t)snprintf(out + len, size - len, "%zu", p->index);
-		for (const char *s = p->key; s && *s && len + 3 < size; s++) {
-			if (*s == '~' || *s == '/') {
-				out[len++] = '~';
-				out[len++] = *s == '~' ? '0' : '1';
-			} else {
-				out[len++] = *s;
-			}
-		}
-		len = len < size ? len : size - 1;
-		out[len] = '\0';
-	}
+	out[put_path(at, out, size, 0)] = '\0';
 	return out;
 }
 
@@ -59,7 +63,8 @@ int compile_fail(struct compiler *c, const struct path *at, const char *format, 
 	return -1;
 }
 
-static int add_node(struct compiler *c, struct nodes *list, const json_t *json, struct resource *in, const struct path *at)
+static int add_node(struct compiler *c, struct nodes *list, const json_t *json, struct resource *in,
+		    const struct path *at)
 {
 	struct node *n = compile_node(c, json, in, at);
 	if (!n)
@@ -91,8 +96,9 @@ static int take_types(struct compiler *c, struct node *n, const json_t *v, const
 			k++;
 		if (!text || k == ARRAY_LEN(names)) {
 			const char *near = text ? str_nearest(text, names, ARRAY_LEN(names)) : NULL;
-			return compile_fail(c, at, "expected null, boolean, object, array, number, string or integer%s%s%s",
-			                    near ? " (did you mean \"" : "", near ? near : "", near ? "\"?)" : "");
+			return compile_fail(c, at,
+					    "expected null, boolean, object, array, number, string or integer%s%s%s",
+					    near ? " (did you mean \"" : "", near ? near : "", near ? "\"?)" : "");
 		}
 		n->types |= 1u << k;
 	}
@@ -153,10 +159,10 @@ static int take_limit(struct compiler *c, struct node *n, const json_t *v, const
 	return 0;
 }
 
-#define TAKE_LIMIT(name, which)                                                                                    \
-	static int name(struct compiler *c, struct node *n, const json_t *v, const struct path *at)                \
-	{                                                                                                          \
-		return take_limit(c, n, v, at, which);                                                             \
+#define TAKE_LIMIT(name, which)                                                                                        \
+	static int name(struct compiler *c, struct node *n, const json_t *v, const struct path *at)                    \
+	{                                                                                                              \
+		return take_limit(c, n, v, at, which);                                                                 \
 	}
 TAKE_LIMIT(take_max_length, MAX_LENGTH)
 TAKE_LIMIT(take_min_length, MIN_LENGTH)
@@ -206,8 +212,10 @@ static int take_dependent_required(struct compiler *c, struct node *n, const jso
 	if (!json_is_object(v))
 		return compile_fail(c, at, "expected an object of arrays of strings");
 	json_object_foreach((json_t *)(uintptr_t)v, key, names)
+	{
 		if (check_strings(c, names, &(struct path){ at, key, 0 }))
 			return -1;
+	}
 	return 0;
 }
 
@@ -221,7 +229,8 @@ static int take_list(struct compiler *c, struct nodes *to, const struct node *n,
 	return 0;
 }
 
-static int take_members(struct compiler *c, struct members *to, const struct node *n, const json_t *v, const struct path *at, bool patterns)
+static int take_members(struct compiler *c, struct members *to, const struct node *n, const json_t *v,
+			const struct path *at, bool patterns)
 {
 	const char *key;
 	json_t *json;
@@ -270,21 +279,21 @@ static int take_definitions(struct compiler *c, struct node *n, const json_t *v,
 	return take_members(c, NULL, n, v, at, false);
 }
 
-#define TAKE_LIST(name, field)                                                                                     \
-	static int name(struct compiler *c, struct node *n, const json_t *v, const struct path *at)                \
-	{                                                                                                          \
-		return take_list(c, &n->field, n, v, at);                                                          \
+#define TAKE_LIST(name, field)                                                                                         \
+	static int name(struct compiler *c, struct node *n, const json_t *v, const struct path *at)                    \
+	{                                                                                                              \
+		return take_list(c, &n->field, n, v, at);                                                              \
 	}
 TAKE_LIST(take_prefix, prefix)
 TAKE_LIST(take_all, all)
 TAKE_LIST(take_any, any)
 TAKE_LIST(take_one, one)
 
-#define TAKE_SCHEMA(name, field)                                                                                   \
-	static int name(struct compiler *c, struct node *n, const json_t *v, const struct path *at)                \
-	{                                                                                                          \
-		n->field = compile_node(c, v, n->in, at);                                                          \
-		return n->field ? 0 : -1;                                                                          \
+#define TAKE_SCHEMA(name, field)                                                                                       \
+	static int name(struct compiler *c, struct node *n, const json_t *v, const struct path *at)                    \
+	{                                                                                                              \
+		n->field = compile_node(c, v, n->in, at);                                                              \
+		return n->field ? 0 : -1;                                                                              \
 	}
 TAKE_SCHEMA(take_contains, contains)
 TAKE_SCHEMA(take_additional, additional)
@@ -358,7 +367,8 @@ static int take_draft(struct compiler *c, struct node *n, const json_t *v, const
 	const char *uri = json_string_value(v), *host = uri ? strstr(uri, "://json-schema.org/") : NULL;
 	if (uri && (!host || strstr(host, "/draft/2020-12/")))
 		return 0;
-	return compile_fail(c, at, "expected \"https://json-schema.org/draft/2020-12/schema\", the draft that is understood");
+	return compile_fail(c, at,
+			    "expected \"https://json-schema.org/draft/2020-12/schema\", the draft that is understood");
 }
 
 static const struct keyword {
@@ -486,8 +496,8 @@ struct resource *compile_document(struct compiler *c, const char *text, size_t l
 	return *root ? in : NULL;
 }
 
-struct schema *schema_compile_with(const char *json, size_t len, const struct schema_document *others, size_t n_others, char *error,
-                                   size_t size)
+struct schema *schema_compile_with(const char *json, size_t len, const struct schema_document *others, size_t n_others,
+				   char *error, size_t size)
 {
 	struct schema *s = xnew(struct schema);
 	struct compiler c = { .schema = s, .others = others, .n_others = n_others, .error = error, .size = size };

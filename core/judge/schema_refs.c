@@ -184,7 +184,8 @@ static void percent_decode(char *s)
 	char *to = s;
 	for (; *s; s++) {
 		unsigned v;
-		if (*s == '%' && isxdigit((unsigned char)s[1]) && isxdigit((unsigned char)s[2]) && sscanf(s + 1, "%2x", &v) == 1 && v) {
+		if (*s == '%' && isxdigit((unsigned char)s[1]) && isxdigit((unsigned char)s[2]) &&
+		    sscanf(s + 1, "%2x", &v) == 1 && v) {
 			*to++ = (char)v;
 			s += 2;
 		} else {
@@ -194,8 +195,8 @@ static void percent_decode(char *s)
 	*to = '\0';
 }
 
-/* The resource of the URI, out of the other documents where it is in none that was read yet. What was had by one URI may have
- * another one of its own. */
+/* The resource of the URI, out of the other documents where it is in none that was read yet. What was had by one URI
+ * may have another one of its own. */
 static struct resource *find_or_read(struct compiler *c, const char *uri)
 {
 	struct resource *in = resource_find(c->schema, uri);
@@ -207,7 +208,8 @@ static struct resource *find_or_read(struct compiler *c, const char *uri)
 	return root && root->in ? root->in : in;
 }
 
-static struct node *follow(struct compiler *c, const struct node *from, const char *keyword, const char *text, const struct anchor **anchor)
+static struct node *follow(struct compiler *c, const struct node *from, const char *keyword, const char *text,
+			   const struct anchor **anchor)
 {
 	const struct path at = { NULL, keyword, 0 };
 	const char *hash = strchr(text, '#');

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * schema_tree.h - what a compiled JSON Schema is made of. schema_compile.c makes it, schema_refs.c ties its references, schema.c
- * holds documents against it, schema_value.c compares values.
+ * schema_tree.h - what a compiled JSON Schema is made of. schema_compile.c makes it, schema_refs.c ties its references,
+ * schema.c holds documents against it, schema_value.c compares values.
  */
 #ifndef JUDGE_SCHEMA_TREE_H
 #define JUDGE_SCHEMA_TREE_H
@@ -49,10 +49,26 @@ struct nodes {
 	size_t n, cap;
 };
 
-enum { TYPE_NULL = 1, TYPE_BOOLEAN = 2, TYPE_OBJECT = 4, TYPE_ARRAY = 8, TYPE_NUMBER = 16, TYPE_STRING = 32, TYPE_INTEGER = 64 };
+enum {
+	TYPE_NULL = 1,
+	TYPE_BOOLEAN = 2,
+	TYPE_OBJECT = 4,
+	TYPE_ARRAY = 8,
+	TYPE_NUMBER = 16,
+	TYPE_STRING = 32,
+	TYPE_INTEGER = 64
+};
 
 enum limit {
-	MAX_LENGTH, MIN_LENGTH, MAX_ITEMS, MIN_ITEMS, MAX_CONTAINS, MIN_CONTAINS, MAX_PROPERTIES, MIN_PROPERTIES, LIMITS
+	MAX_LENGTH,
+	MIN_LENGTH,
+	MAX_ITEMS,
+	MIN_ITEMS,
+	MAX_CONTAINS,
+	MIN_CONTAINS,
+	MAX_PROPERTIES,
+	MIN_PROPERTIES,
+	LIMITS
 };
 
 /* One schema. What it does not say is NULL, 0, or -1 of its limits. */
@@ -113,9 +129,11 @@ struct compiler {
 
 /* schema_compile.c; NULL where it is malformed, with the error set */
 struct node *compile_node(struct compiler *c, const json_t *json, struct resource *in, const struct path *at);
-struct resource *compile_document(struct compiler *c, const char *json, size_t len, const char *uri, struct node **root);
+struct resource *compile_document(struct compiler *c, const char *json, size_t len, const char *uri,
+				  struct node **root);
 /* Keeps the first error; always -1. */
-int compile_fail(struct compiler *c, const struct path *at, const char *format, ...) __attribute__((format(printf, 3, 4)));
+int compile_fail(struct compiler *c, const struct path *at, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
 /* "/a/b~1c/3", in `out` */
 const char *path_text(const struct path *at, char *out, size_t size);
 

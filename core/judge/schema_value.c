@@ -78,8 +78,8 @@ static uint64_t value_hash(const json_t *v)
 			h = str_mix(h, value_hash(json_array_get(v, i)));
 		return h;
 	case JSON_OBJECT:
-		json_object_foreach((json_t *)(uintptr_t)v, key, value)
-			h += str_mix(str_hash(key, strlen(key)), value_hash(value));
+		json_object_foreach((json_t *)(uintptr_t)v, key, value) h +=
+		    str_mix(str_hash(key, strlen(key)), value_hash(value));
 		return h;
 	default:
 		return h;

@@ -85,8 +85,9 @@ static void reduce_body(const struct source *s, const struct evidence *evidence,
 	if (s->body_use == BODY_BYTES) {
 		v->list[0] = (struct value){ .type = PROBED_TYPE_SIZE, .i = (int64_t)evidence->body_bytes };
 	} else if (evidence->body_sha256) {
-		v->list[0] = (struct value){ .type = PROBED_TYPE_STRING, .s = evidence->body_sha256,
-			                     .len = strlen(evidence->body_sha256) };
+		v->list[0] = (struct value){ .type = PROBED_TYPE_STRING,
+					     .s = evidence->body_sha256,
+					     .len = strlen(evidence->body_sha256) };
 	} else if (evidence->body_len == evidence->body_bytes) {
 		filter_apply(&filter_sha256, s->scratch, 0, why);
 	} else {

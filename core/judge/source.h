@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * source.h - `query [filters]`: where the values come from that an expectation judges and a capture keeps. Pure; immutable
- * once parsed but for its scratch: one thread at a time.
+ * source.h - `query [filters]`: where the values come from that an expectation judges and a capture keeps. Pure;
+ * immutable once parsed but for its scratch: one thread at a time.
  */
 #ifndef JUDGE_SOURCE_H
 #define JUDGE_SOURCE_H

@@ -141,7 +141,7 @@ static const char *complain(const struct template *t, struct line *said, const c
 {
 	if (!said->len) {
 		line_printf(said, "{{%.80s}} has no value (%s)", name,
-		            !strncmp(name, "row.", 4) ? "the row of data has none" : "no step captured it");
+			    !strncmp(name, "row.", 4) ? "the row of data has none" : "no step captured it");
 		if (source)
 			line_printf(said, ", needed by {{%.80s}}", source);
 	}
@@ -156,15 +156,16 @@ static bool find_key(const struct filter *f, const struct template_scope *scope,
 }
 
 /* Replaces what `out` holds from `start` on. NULL, or what was wrong. */
-static const char *filter_part(const struct template *t, const struct part *p, const struct template_scope *scope, struct buf *out,
-                               size_t start, struct line *said)
+static const char *filter_part(const struct template *t, const struct part *p, const struct template_scope *scope,
+			       struct buf *out, size_t start, struct line *said)
 {
 	struct scratch *s = t->scratch;
 	char text[160] = "";
 	struct line why = { text, sizeof text, 0 };
 	scratch_reset(s);
-	*values_add(&s->values[0]) = (struct value){ .type = PROBED_TYPE_STRING, .s = out->len > start ? out->data + start : "",
-		                                     .len = out->len - start };
+	*values_add(&s->values[0]) = (struct value){ .type = PROBED_TYPE_STRING,
+						     .s = out->len > start ? out->data + start : "",
+						     .len = out->len - start };
 	const char *wrong = NULL;
 	for (size_t i = 0; i < p->n_filters && !wrong; i++) {
 		if (!find_key(&p->filters[i], scope, s))

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * template.h - texts rendered for each probe: {{seq}}, {{token}}, {{row.user}}, {{now}} ... Pure. Compiled once; a template is
- * rendered by one thread at a time.
+ * template.h - texts rendered for each probe: {{seq}}, {{token}}, {{row.user}}, {{now}} ... Pure. Compiled once; a
+ * template is rendered by one thread at a time.
  */
 #ifndef JUDGE_TEMPLATE_H
 #define JUDGE_TEMPLATE_H
@@ -21,8 +21,8 @@ struct template_scope {
 	uint64_t seq;
 	int64_t wall_ns;
 	uint64_t (*random)(void);
-	uint64_t epoch;           /* of the result's id: {{traceparent}} */
-	uint64_t user, iteration; /* numbers of the virtual user and of its iteration */
+	uint64_t epoch;                   /* of the result's id: {{traceparent}} */
+	uint64_t user, iteration;         /* numbers of the virtual user and of its iteration */
 	const struct template_vars *vars; /* NULL: none; rows are "row.COLUMN" */
 };
 
@@ -32,7 +32,7 @@ struct template_names {
 	size_t n_vars;
 	const char *const *columns; /* of the data: {{row.COLUMN}} */
 	size_t n_columns;
-	bool any_column, any_var; /* not known here: whatever is written is right */
+	bool any_column, any_var;                        /* not known here: whatever is written is right */
 	const char *(*env)(void *ctx, const char *name); /* NULL where it is not set */
 	void *ctx;
 };
@@ -48,7 +48,8 @@ struct template *template_compile_names(const char *text, const struct template_
 struct template *template_compile(const char *text, char *error, size_t size);
 void template_free(struct template *t);
 
-/* Appends to `out`. NULL, or where a name has no value, or a filter makes nothing of it: what is wrong first, for people
+/* Appends to `out`. NULL, or where a name has no value, or a filter makes nothing of it: what is wrong first, for
+ * people
  * ("{{token}} has no value (no step captured it)"), good until the next rendering; such a name renders as empty. */
 const char *template_render(const struct template *t, const struct template_scope *scope, struct buf *out);
 

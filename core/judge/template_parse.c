@@ -18,10 +18,10 @@
 
 static const char *const builtins[PART_KINDS] = {
 	[PART_TARGET] = "target", [PART_SEQ] = "seq",
-	[PART_USER] = "user", [PART_ITERATION] = "iteration",
-	[PART_NOW] = "now", [PART_UUID] = "uuid",
+	[PART_USER] = "user",     [PART_ITERATION] = "iteration",
+	[PART_NOW] = "now",       [PART_UUID] = "uuid",
 	[PART_RANDOM] = "random", [PART_RANDOM_STRING] = "random_string",
-	[PART_PICK] = "pick", [PART_TRACEPARENT] = "traceparent",
+	[PART_PICK] = "pick",     [PART_TRACEPARENT] = "traceparent",
 };
 
 bool template_present(const char *text)
@@ -73,7 +73,9 @@ static int parse_now(struct lexer *l, struct part *p)
 	if (argument(l, &lit, "now", "a format"))
 		return -1;
 	if (!lit.quoted) {
-		p->unit_ns = !strcmp(lit.text.data, "unix") ? NS_PER_S : !strcmp(lit.text.data, "unix_ms") ? NS_PER_MS : 0;
+		p->unit_ns = !strcmp(lit.text.data, "unix")      ? NS_PER_S
+			     : !strcmp(lit.text.data, "unix_ms") ? NS_PER_MS
+								 : 0;
 		buf_free(&lit.text);
 		if (p->unit_ns)
 			return 0;
@@ -112,7 +114,9 @@ static int parse_arguments(struct lexer *l, struct part *p)
 	case PART_RANDOM_STRING:
 		if (integer(l, &p->low, "random_string", "its length: random_string 16"))
 			return -1;
-		return p->low >= 1 && p->low <= STRING_MAX ? 0 : lex_fail(l, l->p, "random_string: a length from 1 to %d", STRING_MAX);
+		return p->low >= 1 && p->low <= STRING_MAX
+			   ? 0
+			   : lex_fail(l, l->p, "random_string: a length from 1 to %d", STRING_MAX);
 	case PART_PICK:
 		return parse_pick(l, p);
 	default:
@@ -132,8 +136,8 @@ static bool listed(const char *name, const char *const *list, size_t n)
 
 static int unknown(struct lexer *l, const char *at, const char *what, const char *name, const char *near)
 {
-	return lex_fail(l, at, "unknown %s \"%.80s\"%s%s%s", what, name, near ? " (did you mean \"" : "", near ? near : "",
-	                near ? "\"?)" : "");
+	return lex_fail(l, at, "unknown %s \"%.80s\"%s%s%s", what, name, near ? " (did you mean \"" : "",
+			near ? near : "", near ? "\"?)" : "");
 }
 
 static int unknown_name(struct lexer *l, const char *at, const char *name, const struct template_names *names)
@@ -145,7 +149,9 @@ static int unknown_name(struct lexer *l, const char *at, const char *name, const
 		known[n++] = names->vars[i];
 	for (size_t i = 0; i < columns; i++) {
 		if (!strcmp(name, names->columns[i]))
-			return lex_fail(l, at, "unknown name inside {{ }} \"%.80s\": a column of the data is written {{row.%.80s}}", name, name);
+			return lex_fail(
+			    l, at, "unknown name inside {{ }} \"%.80s\": a column of the data is written {{row.%.80s}}",
+			    name, name);
 		known[n++] = names->columns[i];
 	}
 	return unknown(l, at, "name inside {{ }}", name, str_nearest(name, known, n));
@@ -157,11 +163,13 @@ static int check_column(struct lexer *l, const char *at, const char *name, const
 		return 0;
 	if (!names->n_columns)
 		return lex_fail(l, at, "{{%.80s}} has no data to come from: expected data = FILE beside it", name);
-	return unknown(l, at + 4, "column of the data", name + 4, str_nearest(name + 4, names->columns, names->n_columns));
+	return unknown(l, at + 4, "column of the data", name + 4,
+		       str_nearest(name + 4, names->columns, names->n_columns));
 }
 
 /* What a name that is not built in stands for: *text is NULL for a variable, or the constant of the environment. */
-static int resolve(struct lexer *l, const char *at, const char *name, const struct template_names *names, const char **text)
+static int resolve(struct lexer *l, const char *at, const char *name, const struct template_names *names,
+		   const char **text)
 {
 	*text = NULL;
 	if (!names)
@@ -301,6 +309,7 @@ struct template *template_compile_names(const char *text, const struct template_
 
 struct template *template_compile(const char *text, char *error, size_t size)
 {
+	/* cppcheck-suppress CastIntegerToAddressAtReturn ; it returns a pointer */
 	return template_compile_names(text, NULL, error, size);
 }
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* template_parts.h - what a template is made of, between template_parse.c, which makes it, and template.c, which renders it. */
+/* template_parts.h - what a template is made of, between template_parse.c, which makes it, and template.c, which
+ * renders it. */
 #ifndef JUDGE_TEMPLATE_PARTS_H
 #define JUDGE_TEMPLATE_PARTS_H
 
@@ -32,17 +33,18 @@ struct part {
 	enum part_kind kind;
 	char *text; /* TEXT; the name of VAR; the format of NOW, NULL: RFC 3339 */
 	size_t len;
-	uint64_t hash;        /* of VAR's name */
-	int64_t unit_ns;      /* NOW as a number: of seconds or milliseconds; 0: as text */
-	int64_t low, high;    /* RANDOM; low: length of RANDOM_STRING */
-	char **choices;       /* PICK */
+	uint64_t hash;     /* of VAR's name */
+	int64_t unit_ns;   /* NOW as a number: of seconds or milliseconds; 0: as text */
+	int64_t low, high; /* RANDOM; low: length of RANDOM_STRING */
+	char **choices;    /* PICK */
 	size_t n_choices, cap_choices;
 	struct filter *filters;
 	size_t n_filters, cap_filters;
 	char *source; /* as written between the braces, for people */
 };
 
-struct template {
+struct template
+{
 	unsigned magic;
 	struct part *parts;
 	size_t n, cap;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * trace.h - the W3C trace context of a probe, derived from its id, so that whoever has a result's id (start of the daemon,
- * sequence) has its trace and its span as well. Pure; any thread.
+ * trace.h - the W3C trace context of a probe, derived from its id, so that whoever has a result's id (start of the
+ * daemon, sequence) has its trace and its span as well. Pure; any thread.
  */
 #ifndef JUDGE_TRACE_H
 #define JUDGE_TRACE_H

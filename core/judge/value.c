@@ -58,9 +58,13 @@ int value_parse_time(const char *s, size_t len, int64_t *ns)
 		const char *p = strptime(text, forms[i], &tm);
 		if (!p)
 			continue;
-		if (*p == '.' && i < 2)
-			p += 1 + strspn(p + 1, "0123456789");
-		int64_t offset = 0;
+		int64_t offset = 0, fraction = 0;
+		if (*p == '.' && i < 2) {
+			size_t digits = strspn(p + 1, "0123456789");
+			for (size_t k = 0; k < 9; k++)
+				fraction = fraction * 10 + (k < digits ? p[1 + k] - '0' : 0);
+			p += 1 + digits;
+		}
 		int h, m, n = 0;
 		if (*p == 'Z' || *p == 'z')
 			p++;
@@ -69,9 +73,9 @@ int value_parse_time(const char *s, size_t len, int64_t *ns)
 			p += 6;
 		}
 		int64_t seconds = timegm(&tm) - offset;
-		if (*p || seconds > INT64_MAX / NS_PER_S || seconds < INT64_MIN / NS_PER_S)
+		if (*p || seconds >= INT64_MAX / NS_PER_S || seconds < INT64_MIN / NS_PER_S)
 			continue;
-		*ns = seconds * NS_PER_S;
+		*ns = seconds * NS_PER_S + fraction;
 		return 0;
 	}
 	return -1;

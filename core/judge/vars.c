@@ -140,7 +140,8 @@ int vars_set(struct template_vars *v, const char *name, const char *value, size_
 	return 0;
 }
 
-const char *vars_get_hashed(const struct template_vars *v, uint64_t hash, const char *name, size_t name_len, size_t *len)
+const char *vars_get_hashed(const struct template_vars *v, uint64_t hash, const char *name, size_t name_len,
+			    size_t *len)
 {
 	const struct var *one = v ? find(v, hash, name, name_len) : NULL;
 	if (!one || one->set_in != v->generation)

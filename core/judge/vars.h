@@ -21,10 +21,12 @@ void vars_free(struct template_vars *v);
 /* 0; -1 where the value, the name or the number of variables is over its bound: then the name has no value, and the
  * refusal is counted. The value may hold any bytes, and is copied; it must not be one of this v. */
 int vars_set(struct template_vars *v, const char *name, const char *value, size_t len);
-/* NUL-terminated, with its length in *len (may be NULL); NULL where it has none. Good until the next change. v may be NULL. */
+/* NUL-terminated, with its length in *len (may be NULL); NULL where it has none. Good until the next change. v may be
+ * NULL. */
 const char *vars_get(const struct template_vars *v, const char *name, size_t *len);
 /* As vars_get(), for a name whose str_hash() is known. */
-const char *vars_get_hashed(const struct template_vars *v, uint64_t hash, const char *name, size_t name_len, size_t *len);
+const char *vars_get_hashed(const struct template_vars *v, uint64_t hash, const char *name, size_t name_len,
+			    size_t *len);
 void vars_unset(struct template_vars *v, const char *name);
 /* No name has a value any more; the memory stays. */
 void vars_clear(struct template_vars *v);

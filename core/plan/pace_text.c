@@ -214,7 +214,10 @@ static int recorded(struct parser *s)
 	}
 	p->file = file.text.data;
 	words_next(&s->w);
-	const char *times = words_are(&s->w, "for") ? NULL : *s->w.word == 'x' ? s->w.word + 1 : !strncmp(s->w.word, "\u00d7", 2) ? s->w.word + 2 : NULL;
+	static const char sign[] = "\u00d7";
+	const char *times = *s->w.word == 'x' ? s->w.word + 1 : NULL;
+	if (!strncmp(s->w.word, sign, strlen(sign)))
+		times = s->w.word + strlen(sign);
 	p->speed_ppm = 1000000;
 	if (times) {
 		const char *end = decimal(times, &p->speed_ppm);
@@ -344,7 +347,9 @@ static int body(struct parser *s)
 			return verbs[i].parse(s);
 		}
 	s->p->kind = PACE_RATE;
-	return words_are(&s->w, "rate") || words_are(&s->w, "ramp") ? rates(s) : words_expected(&s->w, "every, human, rate, ramp, burst, users or recorded");
+	if (words_are(&s->w, "rate") || words_are(&s->w, "ramp"))
+		return rates(s);
+	return words_expected(&s->w, "every, human, rate, ramp, burst, users or recorded");
 }
 
 static int end(struct parser *s)

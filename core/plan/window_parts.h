@@ -41,7 +41,8 @@ struct window_opening {
 	int64_t from, to;
 };
 
-/* The first that begins after `t`; the last that begins at or before `t`, but not before `least`. False: none (in 41 years). */
+/* The first that begins after `t`; the last that begins at or before `t`, but not before `least`. False: none (in 41
+ * years). */
 bool window_after(const struct window_entry *e, int64_t t, struct window_opening *o);
 bool window_until(const struct window_entry *e, int64_t t, int64_t least, struct window_opening *o);
 /* No opening is longer. */

@@ -73,7 +73,8 @@ static int day(struct parser *s, const char *text, size_t len, uint32_t *bits, i
 	const char *at = s->w.at + (text - s->w.word), *near = str_nearest(word, days, ARRAY_LEN(days));
 	if (near)
 		return lex_fail(&s->w.l, at, "unknown day \"%s\" (did you mean \"%s\"?)", word, near);
-	return lex_fail(&s->w.l, at, "unknown day \"%s\": expected mon to sun, a range such as mon-fri, daily, weekdays or weekend", word);
+	return lex_fail(&s->w.l, at, "unknown day \"%s\": expected mon to sun, a range such as mon-fri, daily, weekdays or weekend",
+			word);
 }
 
 /* One of a list: a day, or a range, which may go on into the next week. */
@@ -191,26 +192,22 @@ static int unquote(struct parser *s, char *text, const char **close)
 	return 0;
 }
 
-/* Names of zones are all that begins with a capital letter, but for the file of a recorded pace. Takes the last word off
- * if it is one. */
+/* The last word where it names a zone, as all do that begin with a capital letter, but for the file of a recorded pace. */
 static char *zone_word(char *rest)
 {
+	static const char blanks[] = " \t\r\n", file[] = "recorded";
 	size_t end = strlen(rest);
-	while (end && strchr(" \t\r\n", rest[end - 1]))
+	while (end && strchr(blanks, rest[end - 1]))
 		rest[--end] = '\0';
 	size_t start = end;
-	while (start && !strchr(" \t\r\n", rest[start - 1]))
+	while (start && !strchr(blanks, rest[start - 1]))
 		start--;
 	size_t before = start;
-	while (before && strchr(" \t\r\n", rest[before - 1]))
+	while (before && strchr(blanks, rest[before - 1]))
 		before--;
-	static const char file[] = "recorded";
-	bool is_file = before >= strlen(file) && !strncmp(rest + before - strlen(file), file, strlen(file));
-	if (is_file || (!isupper((unsigned char)rest[start]) && strcmp(rest + start, "local") != 0))
+	if (before >= strlen(file) && !strncmp(rest + before - strlen(file), file, strlen(file)))
 		return NULL;
-	if (start)
-		rest[start - 1] = '\0';
-	return rest + start;
+	return isupper((unsigned char)rest[start]) || !strcmp(rest + start, "local") ? rest + start : NULL;
 }
 
 static int cron_pace(struct parser *s, char *text, char *rest, struct window_entry *e)
@@ -242,7 +239,11 @@ static int parse_cron_text(struct parser *s, char *text, struct window_entry *e)
 		return lex_fail(&s->w.l, at, "expected whole seconds, at most 31d");
 	e->for_s = length / NS_PER_S;
 	char *rest = text + (s->w.at - text), *name = zone_word(rest);
-	return zone(s, name ? name : rest, name, &e->zone) || cron_pace(s, text, name == rest ? name + strlen(name) : rest, e) ? -1 : 0;
+	if (zone(s, name ? name : rest, name, &e->zone))
+		return -1;
+	if (name)
+		*name = '\0';
+	return cron_pace(s, text, rest, e);
 }
 
 static int parse_cron(struct parser *s, const char *text)

@@ -62,8 +62,8 @@ static bool opening_at(const struct window_entry *e, int64_t day, int minute, st
 	return o->to > o->from;
 }
 
-/* The least, or the most, that clocks may show at t, whatever they change to or from within two days. A time of the day comes
- * after t only if it is more than the least, and before it only if it is no more than the most. */
+/* The least, or the most, that clocks may show at t, whatever they change to or from within two days. A time of the day
+ * comes after t only if it is more than the least, and before it only if it is no more than the most. */
 static int64_t around(const struct window_entry *e, int64_t t, bool most)
 {
 	int64_t found = local(e, t);
@@ -75,7 +75,7 @@ static int64_t around(const struct window_entry *e, int64_t t, bool most)
 	return found;
 }
 
-/* --- hours that are written as * follow the clock: what it skips is skipped, what it shows twice comes twice ----------- */
+/* --- hours that are written as * follow the clock: what it skips is skipped, what it shows twice comes twice -------- */
 
 static bool clock_after(const struct window_entry *e, int64_t t, struct window_opening *o)
 {
@@ -116,7 +116,7 @@ static bool clock_until(const struct window_entry *e, int64_t t, int64_t least, 
 	return false;
 }
 
-/* --- all others begin at a time of the day: once, whatever the clock does ------------------------------------------ */
+/* --- all others begin at a time of the day: once, whatever the clock does --------------------------- */
 
 static bool fixed_after(const struct window_entry *e, int64_t t, struct window_opening *o)
 {

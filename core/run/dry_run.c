@@ -114,7 +114,7 @@ static void show_pace(struct dry *d)
 	if (pace_users(d->pace)) {
 		buf_puts(&b, "a closed loop: as fast as the answers come");
 	} else {
-		buf_puts(&b, "up to ");
+		buf_puts(&b, pace_kind(d->pace) == PACE_HUMAN ? "about " : "up to ");
 		put_rate(&b, pace_rate_max(d->pace));
 	}
 	if (count != UINT64_MAX)

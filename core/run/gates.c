@@ -18,20 +18,14 @@
 
 /* --- one key ---------------------------------------------------------------------------------- */
 
+static bool slot_waits(const struct gate_key *k, int64_t now)
+{
+	return k->limit && gcra_wait(k->stamp, k->limit, now) > 0;
+}
+
 static bool key_full(const struct gate_key *k)
 {
 	return k->inflight_max && k->inflight >= k->inflight_max;
-}
-
-/* For a place of a plan nobody waits: an open schedule is never silently late. */
-static bool key_waits(const struct gate_key *k, int64_t now)
-{
-	return (k->kind != GATE_PLAN && key_full(k)) || (k->limit && gcra_wait(k->stamp, k->limit, now) > 0);
-}
-
-static uint32_t key_holds_by(const struct gate_key *k)
-{
-	return key_full(k) ? GATE_WHY_INFLIGHT : GATE_WHY_LIMIT;
 }
 
 int64_t gate_key_slot(const struct gate_key *k, int64_t now)
@@ -45,8 +39,6 @@ static uint32_t key_refuses(const struct gate_key *k, int64_t now)
 		return GATE_WHY_BACKOFF;
 	if (k->breaker_spec && !breaker_may(&k->breaker, k->breaker_spec, now))
 		return GATE_WHY_BREAKER;
-	if (k->kind == GATE_PLAN && key_full(k))
-		return GATE_WHY_INFLIGHT;
 	return GATE_WHY_NONE;
 }
 
@@ -78,46 +70,7 @@ void gate_key_learn(struct gate_key *k, bool trial, int64_t since_ns, const stru
 			      since_ns, now);
 }
 
-/* --- queues ----------------------------------------------------------------------------------- */
-
-void gate_key_arm(struct gate_key *k)
-{
-	if (!k->queue) {
-		loop_timer_stop(k->gates->loop, &k->timer);
-		return;
-	}
-	int64_t now = k->gates->loop->now_ns, at = now + (k->limit ? gcra_wait(k->stamp, k->limit, now) : 0);
-	if (key_full(k)) /* gates_leave() looks again */
-		at = k->soonest_ns;
-	loop_timer_set(k->gates->loop, &k->timer, at < k->soonest_ns ? at : k->soonest_ns);
-}
-
-static void queue_add(struct gate_key *k, struct gate_pass *pass, int64_t now)
-{
-	struct gate_pass *after = k->queue ? k->queue->prev : NULL; /* the tail */
-	while (after && after->ticket > pass->ticket)
-		after = after == k->queue ? NULL : after->prev;
-	if (after)
-		DL_APPEND_ELEM(k->queue, after, pass);
-	else
-		DL_PREPEND(k->queue, pass);
-	k->n_waiting++;
-	pass->waits = k;
-	pass->queued_ns = now;
-	if (pass->until_ns < k->soonest_ns)
-		k->soonest_ns = pass->until_ns;
-	gate_key_arm(k);
-}
-
-static void queue_remove(struct gate_pass *pass)
-{
-	struct gate_key *k = pass->waits;
-	DL_DELETE(k->queue, pass);
-	k->n_waiting--;
-	pass->waits = NULL;
-	if (!k->queue)
-		k->soonest_ns = INT64_MAX;
-}
+/* --- passes ----------------------------------------------------------------------------------- */
 
 static void pass_hold(struct gate_pass *pass)
 {
@@ -132,6 +85,84 @@ static void pass_let_go(struct gate_pass *pass)
 	pass->n_keys = 0;
 }
 
+static void pass_refuse(struct gate_pass *pass, uint32_t why)
+{
+	pass_let_go(pass);
+	if (pass->go)
+		pass->go(pass, why);
+	else
+		free(pass);
+}
+
+/* --- queues ----------------------------------------------------------------------------------- */
+
+/* Has the first of the queue to wait on? What is leased needs no place. */
+static bool head_waits(const struct gate_key *k, int64_t now)
+{
+	return slot_waits(k, now) || (k->queue->go && key_full(k));
+}
+
+/* Who waits for a place is woken by the one that leaves. */
+void gate_key_arm(struct gate_key *k)
+{
+	int64_t now = k->gates->loop->now_ns;
+	if (!k->queue || (!slot_waits(k, now) && head_waits(k, now)))
+		loop_timer_stop(k->gates->loop, &k->timer);
+	else
+		loop_timer_set(k->gates->loop, &k->timer, now + (k->limit ? gcra_wait(k->stamp, k->limit, now) : 0));
+}
+
+static void queue_remove(struct gate_pass *pass)
+{
+	struct gate_key *k = pass->waits;
+	DL_DELETE(k->queue, pass);
+	k->n_waiting--;
+	pass->waits = NULL;
+	loop_timer_stop(k->gates->loop, &pass->patience);
+}
+
+static void on_patience(struct wheel_timer *t)
+{
+	struct gate_pass *pass = (struct gate_pass *)((char *)t - offsetof(struct gate_pass, patience));
+	struct gate_key *k = pass->waits;
+	CHECK_MAGIC(k, GATE_KEY_MAGIC);
+	gate_key_ref(k);
+	queue_remove(pass);
+	pass_refuse(pass, !pass->go ? GATE_WHY_NONE : gate_key_refused(k, key_full(k) ? GATE_WHY_INFLIGHT : GATE_WHY_LIMIT));
+	gate_key_arm(k);
+	gate_key_unref(k);
+}
+
+static void queue_add(struct gate_key *k, struct gate_pass *pass, int64_t now)
+{
+	struct gate_pass *after = k->queue ? k->queue->prev : NULL; /* the tail */
+	while (after && after->ticket > pass->ticket)
+		after = after == k->queue ? NULL : after->prev;
+	if (after)
+		DL_APPEND_ELEM(k->queue, after, pass);
+	else
+		DL_PREPEND(k->queue, pass);
+	k->n_waiting++;
+	pass->waits = k;
+	pass->queued_ns = now;
+	pass->patience.fn = on_patience;
+	loop_timer_set(k->gates->loop, &pass->patience, pass->until_ns);
+	if (k->queue == pass)
+		gate_key_arm(k);
+}
+
+void gate_key_owe(struct gate_key *k, int64_t slot_ns, int64_t now)
+{
+	struct gate_pass *pass = xnew(struct gate_pass);
+	pass->keys[pass->n_keys++] = k;
+	pass->ticket = k->gates->ticket++;
+	pass->until_ns = slot_ns + LEASE_LOST_NS;
+	pass_hold(pass);
+	queue_add(k, pass, now);
+}
+
+/* --- passing ---------------------------------------------------------------------------------- */
+
 /* May it pass all? If not either why not, or *blocked is the first key where it has to wait. `head` is the key in whose
  * queue it was the first. */
 static uint32_t pass_try(struct gate_pass *pass, const struct gate_key *head, int64_t now, struct gate_key **blocked)
@@ -142,12 +173,14 @@ static uint32_t pass_try(struct gate_pass *pass, const struct gate_key *head, in
 		uint32_t why = key_refuses(k, now);
 		if (why)
 			return gate_key_refused(k, why);
-		if (!*blocked && ((k->queue && k != head) || key_waits(k, now)))
+		if (!*blocked && ((k->queue && k != head) || slot_waits(k, now) || key_full(k)))
 			*blocked = k;
 	}
 	struct gate_key *k = *blocked;
-	if (k && (k->n_waiting >= GATE_QUEUE_MAX || (k->limit && gate_key_slot(k, now) > pass->until_ns)))
-		return gate_key_refused(k, key_holds_by(k));
+	if (k && k->limit && gate_key_slot(k, now) > pass->until_ns)
+		return gate_key_refused(k, GATE_WHY_LIMIT);
+	if (k && k->n_waiting >= GATE_QUEUE_MAX)
+		return gate_key_refused(k, key_full(k) ? GATE_WHY_INFLIGHT : GATE_WHY_LIMIT);
 	return GATE_WHY_NONE;
 }
 
@@ -170,25 +203,6 @@ static void pass_take(struct gate_pass *pass, const struct gate_key *head, int64
 	}
 	pass->passed = true;
 	pass->passed_ns = now;
-}
-
-void gate_key_owe(struct gate_key *k, int64_t slot_ns, int64_t now)
-{
-	struct gate_pass *pass = xnew(struct gate_pass);
-	pass->keys[pass->n_keys++] = k;
-	pass->ticket = k->gates->ticket++;
-	pass->until_ns = slot_ns + LEASE_LOST_NS;
-	pass_hold(pass);
-	queue_add(k, pass, now);
-}
-
-static void pass_refuse(struct gate_pass *pass, uint32_t why)
-{
-	pass_let_go(pass);
-	if (pass->go)
-		pass->go(pass, why);
-	else
-		free(pass);
 }
 
 /* It was the first in k's queue, and k has a slot. */
@@ -217,40 +231,22 @@ static void pass_release(struct gates *g, struct gate_key *k, struct gate_pass *
 	pass->go(pass, GATE_WHY_NONE);
 }
 
-/* Those whose patience is at its end; the soonest of the others is remembered. go() may change the queue, so begin again
- * after each. */
-static void queue_expire(struct gate_key *k, int64_t now)
-{
-	struct gate_pass *pass;
-	do {
-		int64_t soonest = INT64_MAX;
-		DL_FOREACH(k->queue, pass)
-		{
-			if (pass->until_ns <= now)
-				break;
-			if (pass->until_ns < soonest)
-				soonest = pass->until_ns;
-		}
-		if (pass) {
-			queue_remove(pass);
-			pass_refuse(pass, pass->go ? gate_key_refused(k, key_holds_by(k)) : GATE_WHY_NONE);
-		} else
-			k->soonest_ns = soonest;
-	} while (pass);
-}
-
 void gate_key_serve(struct wheel_timer *t)
 {
 	struct gate_key *k = (struct gate_key *)((char *)t - offsetof(struct gate_key, timer));
 	CHECK_MAGIC(k, GATE_KEY_MAGIC);
 	struct gates *g = k->gates;
 	gate_key_ref(k);
-	while (k->queue && !key_waits(k, g->loop->now_ns))
+	while (k->queue && !head_waits(k, g->loop->now_ns))
 		pass_release(g, k, k->queue);
-	if (k->soonest_ns <= g->loop->now_ns)
-		queue_expire(k, g->loop->now_ns);
 	gate_key_arm(k);
 	gate_key_unref(k);
+}
+
+void gate_key_later(struct loop_later *later)
+{
+	struct gate_key *k = (struct gate_key *)((char *)later - offsetof(struct gate_key, later));
+	gate_key_serve(&k->timer);
 }
 
 /* --- entering and leaving --------------------------------------------------------------------- */
@@ -300,9 +296,11 @@ void gates_cancel(struct gates *g, struct gate_pass *pass)
 	if (!pass->waits)
 		return;
 	struct gate_key *k = pass->waits;
+	gate_key_ref(k);
 	queue_remove(pass);
-	gate_key_arm(k);
 	pass_let_go(pass);
+	gate_key_arm(k);
+	gate_key_unref(k);
 }
 
 void gates_leave(struct gates *g, struct gate_pass *pass, const struct driver_table *driver, const struct result *r)
@@ -313,10 +311,11 @@ void gates_leave(struct gates *g, struct gate_pass *pass, const struct driver_ta
 	for (uint8_t i = 0; i < pass->n_keys; i++) {
 		struct gate_key *k = pass->keys[i];
 		k->inflight -= k->inflight > 0;
+		if (k->queue && k->inflight_max)
+			loop_later(g->loop, &k->later);
 		if (!r && k->limit)
 			gcra_return(&k->stamp, k->limit, 1);
 		gate_key_learn(k, pass->trial, pass->passed_ns, driver, r);
-		gate_key_arm(k);
 	}
 	pass->passed = false;
 	pass_let_go(pass);

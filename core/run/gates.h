@@ -14,6 +14,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "base/wheel.h"
 #include "plan/breaker.h"
 #include "plan/gate.h"
 
@@ -48,6 +49,7 @@ struct gate_pass {
 	struct gate_key *keys[GATE_KEYS_MAX];
 	struct gate_key *waits; /* the key in whose queue it stands; NULL: it does not wait */
 	struct gate_pass *prev, *next;
+	struct wheel_timer patience;
 	uint8_t n_keys;
 	bool passed, trial;
 };

@@ -76,12 +76,12 @@ static void metrics_key(void *ctx, const struct gate_view *v)
 		return;
 #define KEY(metric, type, help, value) \
 	metrics_self(s->page, metric, type, NULL, help, (double)(value), "kind", gate_kind_name(v->kind), "key", v->name, NULL)
-	KEY("probed_gate_waiting", METRICS_GAUGE, "Probes of plans that wait for a limit of rate.", v->waiting);
+	KEY("probed_gate_waiting", METRICS_GAUGE, "Probes of plans that wait for a slot or a place.", v->waiting);
 	KEY("probed_gate_in_flight", METRICS_GAUGE, "Probes of plans under way.", v->inflight);
 	if (v->inflight_max)
 		KEY("probed_gate_in_flight_max", METRICS_GAUGE, "Probes of plans that may be under way.", v->inflight_max);
 	KEY("probed_gate_passed_total", METRICS_COUNTER, "Probes of plans that passed.", v->passed);
-	KEY("probed_gate_waited_total", METRICS_COUNTER, "Probes of plans that had to wait for a limit of rate.", v->waited);
+	KEY("probed_gate_waited_total", METRICS_COUNTER, "Probes of plans that had to wait for a slot or a place.", v->waited);
 #undef KEY
 	for (uint32_t i = GATE_WHY_LIMIT; i < GATE_WHYS; i++)
 		if (v->refused[i])

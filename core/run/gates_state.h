@@ -28,8 +28,8 @@ struct gate_key {
 	int64_t stamp;
 	struct gate_pass *queue; /* by ticket */
 	uint32_t n_waiting;
-	int64_t soonest_ns; /* none of the queue gives up before */
-	struct wheel_timer timer;
+	struct wheel_timer timer; /* the first of the queue has its slot */
+	struct loop_later later;  /* a place is free */
 	struct backoff backoff;
 	struct breaker breaker;
 	uint64_t passed, waited, refused[GATE_WHYS];
@@ -89,6 +89,7 @@ void gate_key_learn(struct gate_key *k, bool trial, int64_t since_ns, const stru
 /* What was leased while others wait stands behind them as a pass of nobody's (go NULL), which takes its slot in its turn. */
 void gate_key_owe(struct gate_key *k, int64_t slot_ns, int64_t now);
 void gate_key_serve(struct wheel_timer *t);
+void gate_key_later(struct loop_later *later);
 /* Looks at the queue again at the right time. */
 void gate_key_arm(struct gate_key *k);
 

@@ -46,7 +46,7 @@ static const char *amount(enum resource r, double v, char *out, size_t size)
 	else if (r == RESOURCE_QUEUE)
 		unit_format_size((int64_t)v, out, size);
 	else
-		snprintf(out, size, "%.0f%%", v * 100);
+		snprintf(out, size, "%.3g%%", v * 100);
 	return out;
 }
 

@@ -46,7 +46,7 @@ enum wire_type {
 	WIRE_USERS = 33,       /* core →: struct wire_users: users that run flow after flow by themselves */
 	WIRE_USERS_STOP = 34,  /* core →: u32 lease, u8 now; now 0: each ends after the flow it is in */
 	WIRE_ROWS_ASK = 35,    /* → core: u32 lease, u32 n; rows of data for users to come */
-	WIRE_ROWS = 36,        /* core →: u32 lease, u8 end (there are no more), u32 n, n × (u32 n, n × (str name, str value)) */
+	WIRE_ROWS = 36,        /* core →: one for each ROWS_ASK: u32 lease, u8 end (there are no more), u32 n, n × (u32 n, n × (str name, str value)) */
 	WIRE_GATE_ASK = 37,    /* → core: u32 plan, u32 target, str key (NULL: the target's own), u32 n */
 	WIRE_GATE_GRANT = 38,  /* core →: u32 plan, u32 target, str key, u32 n, n × i64 not before; n 0: refused, then u32 enum gate_why, i64 ask again at;
 	                        * one for each GATE_ASK, of at most as many: what lacks is asked for again */

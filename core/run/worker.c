@@ -302,6 +302,7 @@ static void on_drained_channel(void *ctx)
 {
 	struct worker *w = ctx;
 	channel_pause(w->channel, false);
+	loop_later(w->loop, &w->reaping); /* users had stopped too */
 }
 
 /* --- life ---------------------------------------------------------------------------------------------- */

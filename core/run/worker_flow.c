@@ -57,10 +57,10 @@ void flow_add(struct worker *w, const struct wire_flow *m)
 
 /* --- sessions ---------------------------------------------------------------------------------------- */
 
-static struct session *session_new(struct drv *d)
+static struct session *session_new(struct drv *d, const struct probed_probe *p)
 {
 	void *state = NULL;
-	struct host_call before = host_enter((struct host_call){ d->number, HOST_NO_SLOT, 0 });
+	struct host_call before = host_enter((struct host_call){ d->number, p->slot, p->seq });
 	int32_t rc = d->impl->session_new(d->state, &state);
 	host_leave(before);
 	if (rc)
@@ -91,7 +91,7 @@ struct session *session_of(struct vuser *u, struct drv *d, bool *failed)
 			return u->sessions[i];
 	if (!d->impl->session_new)
 		return NULL;
-	struct session *s = session_new(d);
+	struct session *s = session_new(d, u->probe);
 	*failed = !s;
 	if (!s)
 		return NULL;
@@ -332,7 +332,7 @@ static void user_go(struct vuser *u)
 
 void users_run(struct worker *w)
 {
-	for (struct vuser *u; (u = TAILQ_FIRST(&w->ready));) {
+	for (struct vuser *u; (u = TAILQ_FIRST(&w->ready)) && !channel_full(w->channel);) {
 		if (!turn_has_room(w)) {
 			loop_next_turn(w->loop, &w->more);
 			return;

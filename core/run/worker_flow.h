@@ -91,14 +91,14 @@ int64_t user_think(struct vuser *u, int64_t min_ns, int64_t max_ns);
 void user_set_vars(struct vuser *u, const struct kv *vars, uint32_t n);
 /* A step's result is on its way. */
 void user_step_ended(struct vuser *u, const struct instance *inst, const struct result *r);
-/* Lets users go on, as many as the turn has room for. */
+/* Lets users go on, as many as the turn has room for; none while the core does not read. */
 void users_run(struct worker *w);
 /* CANCEL. True: the slot was a user's. */
 bool users_cancel(struct worker *w, uint32_t slot, uint64_t seq);
 /* The worker is ending. */
 void users_stop_all(struct worker *w);
 
-/* NULL where the driver has none, or can't make one (*failed). */
+/* For the user's step that begins. NULL where the driver has none, or can't make one (*failed). */
 struct session *session_of(struct vuser *u, struct drv *d, bool *failed);
 void session_unref(struct session *s);
 /* A thread that does not return keeps it: the user gets another. */

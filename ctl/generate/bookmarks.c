@@ -9,8 +9,9 @@
 
 #define FOLDERS_MAX 64
 
-static const char firefox[] = "SELECT p.url, b.title FROM moz_bookmarks b JOIN moz_places p ON p.id = b.fk WHERE b.type = 1"
-			      " ORDER BY b.id LIMIT 1000000";
+static const char firefox[] =
+    "SELECT p.url, b.title FROM moz_bookmarks b JOIN moz_places p ON p.id = b.fk WHERE b.type = 1"
+    " ORDER BY b.id LIMIT 1000000";
 
 /* javascript: and place: are bookmarks too. */
 static void add(struct draft *d, const char *url, const char *title)
@@ -39,7 +40,8 @@ static void walk(struct draft *d, json_t *node, int depth)
 		return;
 	const char *type = json_string_value(json_object_get(node, "type"));
 	if (type && !strcmp(type, "url"))
-		add(d, json_string_value(json_object_get(node, "url")), json_string_value(json_object_get(node, "name")));
+		add(d, json_string_value(json_object_get(node, "url")),
+		    json_string_value(json_object_get(node, "name")));
 	json_array_foreach(json_object_get(node, "children"), i, child)
 		walk(d, child, depth + 1);
 }
@@ -91,7 +93,8 @@ static int read_text(struct draft *d, const char *from)
 	if (*first == '{')
 		return read_json(d, text, n, from);
 	if (*first != '<')
-		return draft_fail(d, "%s: expected Chrome's Bookmarks, Firefox's places.sqlite, or an exported bookmarks.html", from);
+		return draft_fail(
+		    d, "%s: expected Chrome's Bookmarks, Firefox's places.sqlite, or an exported bookmarks.html", from);
 	int rc = html_links(&page, text, n, on_link, d) ? draft_fail(d, "%s can't be read as HTML", from) : 0;
 	free(page.base);
 	return rc;

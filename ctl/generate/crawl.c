@@ -43,7 +43,7 @@ struct crawl {
 	int64_t deadline_ns, bytes, asked;
 	size_t forbidden, elsewhere;
 	const char *stopped; /* why, NULL: it came to its end */
-	int64_t next_ns; /* of any host */
+	int64_t next_ns;     /* of any host */
 	/* the page whose links are being read */
 	const struct html_page *page;
 	const struct visit *at;
@@ -82,12 +82,15 @@ static void read_robots(struct crawl *c, struct host *h)
 	} else if (rc || a.status < 400 || a.status >= 500) {
 		h->robots.deny_all = true;
 		if (rc)
-			draft_warn(c->d, "%s/robots.txt can't be read, so nothing there is asked for: %s", h->origin, a.error);
+			draft_warn(c->d, "%s/robots.txt can't be read, so nothing there is asked for: %s", h->origin,
+				   a.error);
 		else
-			draft_warn(c->d, "%s/robots.txt: status %ld, so nothing there is asked for", h->origin, a.status);
+			draft_warn(c->d, "%s/robots.txt: status %ld, so nothing there is asked for", h->origin,
+				   a.status);
 	}
 	if (h->robots.delay_ns > DELAY_TOLD_NS)
-		draft_warn(c->d, "%s asks for %lld s between requests (Crawl-delay)", h->origin, (long long)(h->robots.delay_ns / NS_PER_S));
+		draft_warn(c->d, "%s asks for %lld s between requests (Crawl-delay)", h->origin,
+			   (long long)(h->robots.delay_ns / NS_PER_S));
 	h->next_ns += h->robots.delay_ns;
 }
 
@@ -153,6 +156,8 @@ static void follow_links(struct crawl *c, const struct visit *v, const struct an
 	c->page = &page;
 	c->at = v;
 	html_links(&page, a->body.data, a->body.len, on_link, c);
+	c->page = NULL;
+	c->at = NULL;
 	free(page.base);
 }
 
@@ -165,8 +170,9 @@ static void see_answer(struct crawl *c, const struct visit *v, const struct answ
 		size_t before = c->elsewhere;
 		enqueue(c, a->location, NULL, v->depth);
 		if (c->elsewhere != before && v->depth == 0 && !link_parse(&to, a->location, NULL))
-			draft_fail(c->d, "%s redirects to %s://%s, another host: start there, or allow it with --any-host", v->url,
-				   to.scheme, to.host);
+			draft_fail(c->d,
+				   "%s redirects to %s://%s, another host: start there, or allow it with --any-host",
+				   v->url, to.scheme, to.host);
 	} else if (a->status >= 200 && a->status < 300) {
 		draft_add(c->d, &link, NULL);
 		follow_links(c, v, a);

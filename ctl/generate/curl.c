@@ -112,7 +112,8 @@ static void put_setting(struct curl *c, struct request *r, const struct curl_pai
 		if (unit_parse_float(p->value, &seconds) || seconds < 0.001 || seconds > 86400)
 			request_warn(c->d, r, "not taken over: --max-time %.40s: expected seconds", p->value);
 		else
-			request_put(c->d, r, "timeout", print_duration((int64_t)(seconds * 1000) * NS_PER_MS, text, sizeof text));
+			request_put(c->d, r, "timeout",
+				    print_duration((int64_t)(seconds * 1000) * NS_PER_MS, text, sizeof text));
 	} else if (!strcmp(p->name, "max_redirects") && *p->value == '-') {
 		request_put(c->d, r, p->name, "100");
 	} else {
@@ -313,7 +314,9 @@ int curl_read(struct draft *d, const char *text, size_t n)
 			draft_warn(d, "what stands behind %s is left out", w.left);
 		words_free(&w);
 	} while (more && !rc);
-	return rc ? rc : d->n || d->elsewhere || d->beyond ? 0 : draft_fail(d, "no command in it: expected curl and its options");
+	return rc                                  ? rc
+	       : d->n || d->elsewhere || d->beyond ? 0
+						   : draft_fail(d, "no command in it: expected curl and its options");
 }
 
 int source_curl(struct draft *d, const struct source_settings *set, const char *from)

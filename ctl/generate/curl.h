@@ -23,10 +23,10 @@ struct curl {
 	struct draft *d;
 	const char *method, *user, *bearer, *referer, *agent, *upload, *range;
 	struct curl_pairs urls, headers, cookies, forms, settings;
-	struct lines lost;     /* what can't be taken over, with why */
-	struct lines output;   /* what concerns curl's own output */
+	struct lines lost;   /* what can't be taken over, with why */
+	struct lines output; /* what concerns curl's own output */
 	struct buf data;
-	char *data_file;       /* -d @FILE: the only part */
+	char *data_file; /* -d @FILE: the only part */
 	size_t data_parts;
 	bool get, head, json, insecure, follow, digest, has_data;
 };

@@ -31,7 +31,8 @@ void curl_data_add(struct curl *c, enum curl_data kind, const char *value)
 		buf_putc(&c->data, '&');
 	if (file) {
 		if (kind == DATA_PLAIN)
-			curl_lose(c, "-d %.80s: curl takes the line ends out of the file, probed sends it as it is", value);
+			curl_lose(c, "-d %.80s: curl takes the line ends out of the file, probed sends it as it is",
+				  value);
 		free(c->data_file);
 		c->data_file = xstrdup(value + 1);
 	} else if (kind == DATA_URLENCODE) {

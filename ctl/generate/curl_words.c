@@ -39,7 +39,8 @@ static unsigned long number(struct scan *s, int base, int most)
 {
 	char digits[12] = "";
 	int n = 0;
-	while (s->p < s->end && n < most && (base == 16 ? isxdigit((unsigned char)*s->p) : *s->p >= '0' && *s->p <= '7'))
+	while (s->p < s->end && n < most &&
+	       (base == 16 ? isxdigit((unsigned char)*s->p) : *s->p >= '0' && *s->p <= '7'))
 		digits[n++] = *s->p++;
 	return strtoul(digits, NULL, base);
 }
@@ -99,7 +100,8 @@ static int double_quoted(struct scan *s)
 			s->p += 2;
 			continue;
 		}
-		if (*s->p == '`' || (*s->p == '$' && s->p + 1 < s->end && (isalpha((unsigned char)s->p[1]) || strchr("_{(", s->p[1]))))
+		if (*s->p == '`' ||
+		    (*s->p == '$' && s->p + 1 < s->end && (isalpha((unsigned char)s->p[1]) || strchr("_{(", s->p[1]))))
 			s->w->expands = true;
 		buf_putc(&s->word, *s->p++);
 	}
@@ -170,7 +172,8 @@ static bool ends(struct scan *s)
 static int scan(struct scan *s)
 {
 	while (s->p < s->end) {
-		if (*s->p == '\\' && s->p + 1 < s->end && (s->p[1] == '\n' || (s->p[1] == '\r' && s->p + 2 < s->end && s->p[2] == '\n'))) {
+		if (*s->p == '\\' && s->p + 1 < s->end &&
+		    (s->p[1] == '\n' || (s->p[1] == '\r' && s->p + 2 < s->end && s->p[2] == '\n'))) {
 			s->p += s->p[1] == '\r' ? 3 : 2;
 		} else if (*s->p == ' ' || *s->p == '\t' || *s->p == '\r') {
 			end_word(s);

@@ -11,15 +11,12 @@
 #include "base/mem.h"
 #include "config/section.h"
 
-/* Control characters and line ends of others would leave a comment, or a terminal, in disorder. */
 static void lines_add(struct lines *l, const char *format, va_list ap)
 {
 	char *text;
 	if (vasprintf(&text, format, ap) < 0)
 		panic("out of memory");
-	for (char *p = text; *p; p++)
-		if ((unsigned char)*p < ' ' || *p == 0x7f)
-			*p = ' ';
+	text_tame(text);
 	xgrow(l->list, l->n, l->cap);
 	l->list[l->n++] = text;
 }
@@ -34,8 +31,7 @@ static void lines_free(struct lines *l)
 static void words_free(struct word *set)
 {
 	struct word *w, *next;
-	HASH_ITER(hh, set, w, next)
-	{
+	HASH_ITER(hh, set, w, next) {
 		HASH_DEL(set, w);
 		free(w->text);
 		free(w);
@@ -45,8 +41,7 @@ static void words_free(struct word *set)
 static void secrets_free(struct secret *set)
 {
 	struct secret *s, *next;
-	HASH_ITER(hh, set, s, next)
-	{
+	HASH_ITER(hh, set, s, next) {
 		HASH_DEL(set, s);
 		free(s->variable);
 		free(s->value);
@@ -194,6 +189,10 @@ struct request *draft_add_other(struct draft *d, const char *url)
 {
 	if (d->host) {
 		d->elsewhere++;
+		return NULL;
+	}
+	if (d->flow) {
+		draft_warn(d, "%.100s is left out: steps of a flow are HTTP requests", url);
 		return NULL;
 	}
 	if (!room(d))

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * draft.h - what a generator gathers: requests with their options, what could not be taken over, and the secrets that
- * stay out of the file. Values are texts of a configuration: $ and {{ of others are escaped when they are put in. One thread.
+ * stay out of the file. Values are texts of a configuration: $ and {{ of others are escaped when they are put in. One
+ * thread.
  */
 #ifndef GENERATE_DRAFT_H
 #define GENERATE_DRAFT_H
@@ -53,15 +54,15 @@ struct draft {
 	bool keep_secrets;
 	const char *host; /* only URLs of this host, NULL: all */
 	size_t limit;
-	bool flow;        /* steps of one flow rather than targets */
-	bool in_order;    /* names need no host */
-	bool asked;       /* each request is asked for by itself: it is monitored whatever it does */
+	bool flow;     /* steps of one flow rather than targets */
+	bool in_order; /* names need no host */
+	bool asked;    /* each request is asked for by itself: it is monitored whatever it does */
 	struct request **list;
 	size_t n, cap;
-	size_t beyond;    /* left out for the limit's sake */
-	size_t elsewhere; /* left out for the host's */
-	struct lines notes;    /* comments at the head */
-	struct lines warnings; /* for stderr */
+	size_t beyond;          /* left out for the limit's sake */
+	size_t elsewhere;       /* left out for the host's */
+	struct lines notes;     /* comments at the head */
+	struct lines warnings;  /* for stderr */
 	struct secret *secrets; /* by variable, in the order of their coming */
 	struct word *names, *urls;
 	char error[600];
@@ -103,6 +104,8 @@ void request_method(struct draft *d, struct request *r, const char *method);
 
 /* text.c: texts of a configuration. */
 void text_put(struct buf *out, const char *s, size_t n);
+/* For comments and terminals, in place: no control characters, no broken UTF-8. */
+void text_tame(char *s);
 /* A secret: its variable, or itself where secrets are kept. `kind` names the variable, `what` it is for people. */
 void text_secret(struct draft *d, struct buf *out, const char *kind, const char *value, size_t n, const char *what);
 void text_variable(struct draft *d, struct buf *out, const char *kind, const char *what);
@@ -126,6 +129,6 @@ struct layout {
 	const char *interval; /* NULL: the default */
 	enum draft_plan plan;
 };
-void draft_write(const struct draft *d, const struct layout *how, struct buf *out);
+void draft_write(struct draft *d, const struct layout *how, struct buf *out);
 
 #endif

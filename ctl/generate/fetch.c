@@ -105,7 +105,8 @@ int fetch_follow(struct fetcher *f, char **url, size_t max, bool any_host, struc
 		if (!out->location)
 			return 0;
 		if (!may_go(*url, out->location, any_host)) {
-			snprintf(out->error, sizeof out->error, "it redirects to %.180s, which is elsewhere", out->location);
+			snprintf(out->error, sizeof out->error, "it redirects to %.180s, which is elsewhere",
+				 out->location);
 			return -1;
 		}
 		free(*url);

@@ -17,7 +17,7 @@ struct answer {
 	char *type;     /* Content-Type, NULL: none */
 	char *location; /* where a redirect goes, absolute; NULL: it is none */
 	struct buf body;
-	bool cut; /* longer than allowed: body is its beginning */
+	bool cut;        /* longer than allowed: body is its beginning */
 	char error[256]; /* status 0: why */
 };
 

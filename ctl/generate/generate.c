@@ -72,12 +72,14 @@ static void tell_warnings(struct draft *d)
 	for (size_t i = 0; i < d->warnings.n && i < WARNINGS_TOLD; i++)
 		fprintf(stderr, "probectl generate: warning: %s\n", d->warnings.list[i]);
 	if (d->warnings.n > WARNINGS_TOLD)
-		fprintf(stderr, "probectl generate: %zu more warnings: they are comments in the file\n", d->warnings.n - WARNINGS_TOLD);
+		fprintf(stderr, "probectl generate: %zu more warnings: they are comments in the file\n",
+			d->warnings.n - WARNINGS_TOLD);
 }
 
 static void tell_summary(const struct options *o, const struct draft *d)
 {
-	fprintf(stderr, "probectl generate: %zu %s%s%s", d->n, d->flow ? "step" : "target", d->n == 1 ? "" : "s", o->output ? " in " : "");
+	fprintf(stderr, "probectl generate: %zu %s%s%s", d->n, d->flow ? "step" : "target", d->n == 1 ? "" : "s",
+		o->output ? " in " : "");
 	if (o->output)
 		fprintf(stderr, "%s", o->output);
 	const char *before = "; set ";
@@ -113,7 +115,10 @@ static char *source_text(const struct options *o)
 		link.query = NULL;
 		clean = link_text(&link);
 	}
-	return xasprintf("generate %s %s", o->command->name, o->command->run == source_curl ? "..." : clean ? clean : o->from);
+	return xasprintf("generate %s %s", o->command->name,
+			 o->command->run == source_curl ? "..."
+			 : clean                        ? clean
+							: o->from);
 }
 
 static int run(struct options *o)
@@ -122,6 +127,8 @@ static int run(struct options *o)
 	int rc = o->words ? curl_words(&d, o->words, o->n_words) : o->command->run(&d, &o->settings, o->from);
 	CLEANUP_FREE char *from = source_text(o);
 	o->layout.from = from;
+	if (d.flow && o->layout.interval)
+		draft_warn(&d, "--interval is left out: when a flow runs is its plan's matter");
 	if (d.elsewhere)
 		draft_warn(&d, "%zu URLs of other hosts than %s are left out", d.elsewhere, d.host);
 	if (d.beyond)
@@ -129,6 +136,7 @@ static int run(struct options *o)
 	if (!rc && !d.n)
 		rc = draft_fail(&d, "nothing is left to probe");
 	tell_warnings(&d);
+	text_tame(d.error);
 	if (rc)
 		say(*d.error ? d.error : "nothing could be made of it");
 	else if ((rc = output(o, &d)) == 0)

@@ -64,7 +64,9 @@ static int by_start(const void *a, const void *b)
 
 static void read_entry(struct har *h, json_t *o, size_t index)
 {
-	struct entry e = { .request = json_object_get(o, "request"), .response = json_object_get(o, "response"), .index = index };
+	struct entry e = { .request = json_object_get(o, "request"),
+			   .response = json_object_get(o, "response"),
+			   .index = index };
 	e.url = text_of(e.request, "url");
 	e.method = text_of(e.request, "method");
 	e.type = text_of(o, "_resourceType");
@@ -80,8 +82,9 @@ static void read_entry(struct har *h, json_t *o, size_t index)
 static bool is_static(const struct entry *e, const struct link *link)
 {
 	static const char *const types[] = { "image", "font", "stylesheet", "script", "media", "manifest" };
-	static const char *const endings[] = { ".png", ".jpg", ".jpeg", ".gif", ".webp", ".avif", ".svg", ".ico", ".css", ".js",
-					       ".mjs", ".map", ".woff", ".woff2", ".ttf", ".otf", ".mp4", ".webm", ".mp3" };
+	static const char *const endings[] = { ".png", ".jpg", ".jpeg", ".gif",  ".webp", ".avif", ".svg",
+					       ".ico", ".css", ".js",   ".mjs",  ".map",  ".woff", ".woff2",
+					       ".ttf", ".otf", ".mp4",  ".webm", ".mp3" };
 	size_t n = strlen(link->path);
 	for (size_t i = 0; e->type && i < ARRAY_LEN(types); i++)
 		if (!strcmp(e->type, types[i]))
@@ -95,10 +98,30 @@ static bool is_static(const struct entry *e, const struct link *link)
 /* Headers that are the connection's, the cache's or the browser's own. */
 static bool header_matters(const char *name)
 {
-	static const char *const own[] = { "accept-encoding", "alt-used", "cache-control", "connection", "content-length", "cookie", "dnt",
-					   "expect", "host", "if-match", "if-modified-since", "if-none-match", "if-range", "keep-alive",
-					   "pragma", "priority", "proxy-connection", "referer", "te", "trailer", "transfer-encoding",
-					   "upgrade", "upgrade-insecure-requests", "user-agent" };
+	static const char *const own[] = { "accept-encoding",
+					   "alt-used",
+					   "cache-control",
+					   "connection",
+					   "content-length",
+					   "cookie",
+					   "dnt",
+					   "expect",
+					   "host",
+					   "if-match",
+					   "if-modified-since",
+					   "if-none-match",
+					   "if-range",
+					   "keep-alive",
+					   "pragma",
+					   "priority",
+					   "proxy-connection",
+					   "referer",
+					   "te",
+					   "trailer",
+					   "transfer-encoding",
+					   "upgrade",
+					   "upgrade-insecure-requests",
+					   "user-agent" };
 	if (*name == ':' || !strncasecmp(name, "sec-", 4))
 		return false;
 	for (size_t i = 0; i < ARRAY_LEN(own); i++)
@@ -269,8 +292,7 @@ static void tell_hosts(struct har *h)
 	for (size_t i = 0; i < h->d->n; i++)
 		remembered(&origins, h->d->list[i]->origin, strlen(h->d->list[i]->origin), true);
 	unsigned n = HASH_COUNT(origins), told = 0;
-	HASH_ITER(hh, origins, w, next)
-	{
+	HASH_ITER(hh, origins, w, next) {
 		if (told++ < HOSTS_TOLD)
 			buf_printf(&text, " %.100s", w->text);
 		HASH_DEL(origins, w);
@@ -278,19 +300,23 @@ static void tell_hosts(struct har *h)
 		free(w);
 	}
 	if (n > 1)
-		draft_warn(h->d, "requests go to %u hosts:%s%s; --same-host keeps those to the first", n, text.data, n > HOSTS_TOLD ? " ..." : "");
+		draft_warn(h->d, "requests go to %u hosts:%s%s; --same-host keeps those to the first", n, text.data,
+			   n > HOSTS_TOLD ? " ..." : "");
 }
 
 static void tell(struct har *h)
 {
 	if (h->skipped_host)
-		draft_note(h->d, "%zu requests to other hosts than %s are left out (--same-host)", h->skipped_host, h->first.host);
+		draft_note(h->d, "%zu requests to other hosts than %s are left out (--same-host)", h->skipped_host,
+			   h->first.host);
 	if (h->skipped_static)
-		draft_note(h->d, "%zu requests for images, fonts, styles and scripts are left out (--no-static)", h->skipped_static);
+		draft_note(h->d, "%zu requests for images, fonts, styles and scripts are left out (--no-static)",
+			   h->skipped_static);
 	if (h->skipped_other)
 		draft_warn(h->d, "%zu entries are left out: no HTTP requests", h->skipped_other);
 	if (h->dropped_headers)
-		draft_note(h->d, "Headers of the browser's own are left out: Accept-Encoding, Sec-*, User-Agent, Referer, caching and their like.");
+		draft_note(h->d, "Headers of the browser's own are left out: Accept-Encoding, Sec-*, User-Agent, "
+				 "Referer, caching and their like.");
 	if (HASH_COUNT(h->cookies) && h->d->flow)
 		draft_note(h->d, "Cookies that answers set are not written: each virtual user has its own.");
 	tell_hosts(h);
@@ -319,8 +345,7 @@ int har_read(struct draft *d, const struct source_settings *set, const char *tex
 	size_t skip = n >= 3 && !memcmp(text, "\xef\xbb\xbf", 3) ? 3 : 0;
 	json_t *doc = json_loadb(text + skip, n - skip, JSON_ALLOW_NUL, &error);
 	int rc = doc ? read_document(&h, doc) : draft_fail(d, "line %d: no JSON: %s", error.line, error.text);
-	HASH_ITER(hh, h.cookies, w, next)
-	{
+	HASH_ITER(hh, h.cookies, w, next) {
 		HASH_DEL(h.cookies, w);
 		free(w->text);
 		free(w);

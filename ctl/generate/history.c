@@ -12,8 +12,9 @@
 #define WEIGHT_MAX 1000000
 #define ROWS_MAX 1000000
 
-static const char chrome[] = "SELECT url, visit_count FROM urls WHERE hidden = 0 AND visit_count > 0 AND last_visit_time >= ?1"
-			     " ORDER BY visit_count DESC, url LIMIT 1000000";
+static const char chrome[] =
+    "SELECT url, visit_count FROM urls WHERE hidden = 0 AND visit_count > 0 AND last_visit_time >= ?1"
+    " ORDER BY visit_count DESC, url LIMIT 1000000";
 static const char firefox[] = "SELECT url, visit_count FROM moz_places WHERE hidden = 0 AND visit_count > 0"
 			      " AND coalesce(last_visit_date, 0) >= ?1 ORDER BY visit_count DESC, url LIMIT 1000000";
 
@@ -56,8 +57,7 @@ static void take(struct draft *d, struct tally *all)
 {
 	struct tally *t, *next;
 	HASH_SORT(all, by_visits);
-	HASH_ITER(hh, all, t, next)
-	{
+	HASH_ITER(hh, all, t, next) {
 		struct request *r = draft_add(d, &t->link, NULL);
 		if (r)
 			r->weight = t->visits < WEIGHT_MAX ? t->visits : WEIGHT_MAX;
@@ -85,7 +85,9 @@ static int read_rows(struct draft *d, sqlite3 *db, const char *path, const char 
 	if (rc != SQLITE_DONE)
 		draft_warn(d, "%s can't be read to its end: %s", path, sqlite3_errmsg(db));
 	take(d, all);
-	return d->n || d->elsewhere ? 0 : draft_fail(d, "%s: no visits to web pages%s", path, since_us ? " within that time" : "");
+	return d->n || d->elsewhere
+		   ? 0
+		   : draft_fail(d, "%s: no visits to web pages%s", path, since_us ? " within that time" : "");
 }
 
 int source_history(struct draft *d, const struct source_settings *set, const char *from)

@@ -68,8 +68,9 @@ int html_links(struct html_page *page, const char *html, size_t n, html_link_fn 
 {
 	if (n > INT_MAX)
 		return -1;
-	htmlDocPtr doc = htmlReadMemory(html, (int)n, NULL, NULL,
-					HTML_PARSE_NONET | HTML_PARSE_NOERROR | HTML_PARSE_NOWARNING | HTML_PARSE_RECOVER);
+	htmlDocPtr doc =
+	    htmlReadMemory(html, (int)n, NULL, NULL,
+			   HTML_PARSE_NONET | HTML_PARSE_NOERROR | HTML_PARSE_NOWARNING | HTML_PARSE_RECOVER);
 	if (!doc)
 		return -1;
 	struct walk w = { .page = page, .each = each, .ctx = ctx };

@@ -25,7 +25,8 @@ static void put_authorization(struct draft *d, struct request *r, const char *ke
 		request_set(d, r, key, text.data);
 		return;
 	}
-	bool bearer = scheme == 6 && !strncasecmp(value, "bearer", 6), basic = scheme == 5 && !strncasecmp(value, "basic", 5);
+	bool bearer = scheme == 6 && !strncasecmp(value, "bearer", 6),
+	     basic = scheme == 5 && !strncasecmp(value, "basic", 5);
 	if (bearer && !strcasecmp(key, "header.Authorization")) {
 		text_secret(d, &text, "API_TOKEN", rest, strlen(rest), "the bearer token");
 		request_set(d, r, "token", text.data);
@@ -120,7 +121,9 @@ void request_body(struct draft *d, struct request *r, const char *body, size_t n
 {
 	CLEANUP_BUF struct buf text = { 0 };
 	if (!is_text(body, n)) {
-		request_warn(d, r, "not taken over: the body of %zu bytes: it is no UTF-8 text (put it into a file: body = @FILE)", n);
+		request_warn(
+		    d, r,
+		    "not taken over: the body of %zu bytes: it is no UTF-8 text (put it into a file: body = @FILE)", n);
 		return;
 	}
 	/* the driver would take @FILE for a file */

@@ -91,18 +91,25 @@ static int find_server(struct openapi *o, const char *wanted)
 		o->server = absolute("/", o->from);
 	if (o->server)
 		return 0;
-	return draft_fail(o->d, wanted ? "--server %.200s: expected a URL, such as https://api.example.org/v1"
-				       : "the document does not say where the API is: give --server URL%s", wanted ? wanted : "");
+	return draft_fail(o->d,
+			  wanted ? "--server %.200s: expected a URL, such as https://api.example.org/v1"
+				 : "the document does not say where the API is: give --server URL%s",
+			  wanted ? wanted : "");
 }
 
-static void add_operation(struct openapi *o, const char *path, json_t *path_item, const char *method, json_t *op, const char *wanted)
+static void add_operation(struct openapi *o, const char *path, json_t *path_item, const char *method, json_t *op,
+			  const char *wanted)
 {
 	CLEANUP_LINK struct link link = { 0 };
 	CLEANUP_BUF struct buf query = { 0 };
-	CLEANUP_FREE char *own = wanted ? NULL : server_of(o, op), *item = wanted || own ? NULL : server_of(o, path_item);
+	CLEANUP_FREE char *own = wanted ? NULL : server_of(o, op),
+			  *item = wanted || own ? NULL : server_of(o, path_item);
 	CLEANUP_FREE char *filled = openapi_fill_path(o, path_item, op, path, &query);
-	CLEANUP_FREE char *url = xasprintf("%s%s%s%s%s", own ? own : item ? item : o->server, *filled == '/' ? "" : "/", filled,
-					   query.len ? "?" : "", query.data);
+	CLEANUP_FREE char *url = xasprintf("%s%s%s%s%s",
+					   own    ? own
+					   : item ? item
+						  : o->server,
+					   *filled == '/' ? "" : "/", filled, query.len ? "?" : "", query.data);
 	const char *id = text_of(op, "operationId"), *summary = text_of(op, "summary");
 	CLEANUP_FREE char *name = id && *id ? xstrdup(id) : xasprintf("%s-%s", method, path);
 	if (link_parse(&link, url, NULL)) {
@@ -151,7 +158,8 @@ static int read_document(struct openapi *o, const struct source_settings *set)
 		add_path(o, path, item, set->server ? o->server : NULL);
 	if (!o->d->n && !o->d->elsewhere)
 		return draft_fail(o->d, "the document has no operation");
-	draft_note(o->d, "Parameters and bodies are the document's examples, or made up by its schemas: look them over.");
+	draft_note(o->d,
+		   "Parameters and bodies are the document's examples, or made up by its schemas: look them over.");
 	return 0;
 }
 

@@ -11,8 +11,8 @@
 struct openapi {
 	struct draft *d;
 	json_t *doc;
-	bool swagger;  /* 2.0 */
-	char *server;  /* the whole document's, absolute, without a / at its end */
+	bool swagger;     /* 2.0 */
+	char *server;     /* the whole document's, absolute, without a / at its end */
 	const char *from; /* URL of the document, NULL: a file */
 };
 
@@ -32,6 +32,8 @@ json_t *openapi_sample(const struct openapi *o, json_t *schema);
 json_t *openapi_example(const struct openapi *o, json_t *holder, bool made);
 /* A value as text of a URL or header, malloc'ed. */
 char *openapi_text(const json_t *value);
+/* As JSON; false where it would be longer than `max`: values are shared, so a small document can hold a large one. */
+bool openapi_dump(const json_t *value, size_t flags, size_t max, struct buf *out);
 
 /* openapi_request.c */
 /* "/pets/{id}" with its parameters put in; NULL where one can't be. `query` gets the query's. */

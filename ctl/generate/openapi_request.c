@@ -126,18 +126,17 @@ static void put_form(const struct openapi *o, struct request *r, json_t *value)
 static bool is_json(const char *type)
 {
 	size_t n = strcspn(type, "; ");
-	return (n >= 16 && !strncasecmp(type, "application/json", 16)) || (n > 5 && !strncasecmp(type + n - 5, "+json", 5)) ||
-	       !strcmp(type, "*/*");
+	return (n >= 16 && !strncasecmp(type, "application/json", 16)) ||
+	       (n > 5 && !strncasecmp(type + n - 5, "+json", 5)) || !strcmp(type, "*/*");
 }
 
 static void put_value(const struct openapi *o, struct request *r, const char *type, json_t *value)
 {
+	CLEANUP_BUF struct buf text = { 0 };
 	bool json = is_json(type);
 	if (json) {
-		char *text = json_dumps(value, JSON_ENCODE_ANY | JSON_INDENT(2));
-		if (text && strlen(text) <= BODY_MAX)
-			request_body(o->d, r, text, strlen(text));
-		free(text);
+		if (openapi_dump(value, JSON_INDENT(2), BODY_MAX, &text))
+			request_body(o->d, r, text.data, text.len);
 	} else if (!strncasecmp(type, "application/x-www-form-urlencoded", 33)) {
 		put_form(o, r, value);
 	} else if (json_is_string(value)) {
@@ -183,7 +182,9 @@ static void put_body_2(const struct openapi *o, struct request *r, json_t *path_
 	if (body)
 		put_value(o, r, type ? type : "application/json", body);
 	else if (json_object_size(form))
-		put_value(o, r, type && strcmp(type, "application/json") != 0 ? type : "application/x-www-form-urlencoded", form);
+		put_value(o, r,
+			  type && strcmp(type, "application/json") != 0 ? type : "application/x-www-form-urlencoded",
+			  form);
 	json_decref(body);
 	json_decref(form);
 }
@@ -202,7 +203,9 @@ void openapi_put_body(const struct openapi *o, struct request *r, json_t *path_i
 	if (value)
 		put_value(o, r, type, value);
 	else
-		request_warn(o->d, r, "its body, %.80s, has to be written by hand: the document has neither example nor schema", type);
+		request_warn(o->d, r,
+			     "its body, %.80s, has to be written by hand: the document has neither example nor schema",
+			     type);
 	json_decref(value);
 }
 
@@ -240,7 +243,8 @@ static void put_scheme(const struct openapi *o, struct request *r, json_t *schem
 	if (!type)
 		return;
 	bool basic = !strcmp(type, "basic") || (!strcmp(type, "http") && http && !strcasecmp(http, "basic"));
-	bool bearer = !strcmp(type, "oauth2") || !strcmp(type, "openIdConnect") || (!strcmp(type, "http") && http && !strcasecmp(http, "bearer"));
+	bool bearer = !strcmp(type, "oauth2") || !strcmp(type, "openIdConnect") ||
+		      (!strcmp(type, "http") && http && !strcasecmp(http, "bearer"));
 	if (basic) {
 		text_variable(o->d, &user, "API_USER", "the user of the API");
 		text_variable(o->d, &secret, "API_PASSWORD", "the password of the API");
@@ -290,7 +294,7 @@ void openapi_put_expectation(const struct openapi *o, struct request *r, json_t 
 			range = true;
 	}
 	CLEANUP_FREE char *text = range || !n ? xstrdup("status in 200..299")
-				  : n == 1   ? xasprintf("status == %s", buf_cstr(&codes))
-					     : xasprintf("status in {%s}", buf_cstr(&codes));
+				  : n == 1    ? xasprintf("status == %s", buf_cstr(&codes))
+					      : xasprintf("status in {%s}", buf_cstr(&codes));
 	request_set(o->d, r, "expect.status", text);
 }

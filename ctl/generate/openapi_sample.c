@@ -9,6 +9,7 @@
 #define DEPTH_MAX 8
 #define VALUES_MAX 2000
 #define REFS_MAX 32
+#define TEXT_MAX 8192 /* of a parameter */
 
 struct sampling {
 	const struct openapi *o;
@@ -116,7 +117,9 @@ static json_t *sample_string(json_t *schema)
 		if (!strcmp(format, formats[i].format))
 			return json_string(formats[i].value);
 	json_int_t least = json_integer_value(json_object_get(schema, "minLength"));
-	json_int_t most = json_is_integer(json_object_get(schema, "maxLength")) ? json_integer_value(json_object_get(schema, "maxLength")) : 200;
+	json_int_t most = json_is_integer(json_object_get(schema, "maxLength"))
+			      ? json_integer_value(json_object_get(schema, "maxLength"))
+			      : 200;
 	CLEANUP_BUF struct buf text = { 0 };
 	buf_puts(&text, "probe");
 	while ((json_int_t)text.len < least && text.len < 200)
@@ -130,7 +133,9 @@ static json_t *sample_number(json_t *schema, bool integer)
 {
 	json_t *low = json_object_get(schema, "minimum"), *high = json_object_get(schema, "maximum");
 	json_t *above = json_object_get(schema, "exclusiveMinimum");
-	double v = json_is_number(above) ? json_number_value(above) + 1 : json_is_number(low) ? json_number_value(low) : 1;
+	double v = json_is_number(above) ? json_number_value(above) + 1
+		   : json_is_number(low) ? json_number_value(low)
+					 : 1;
 	if (json_is_true(above))
 		v += 1;
 	if (json_is_number(high) && v > json_number_value(high))
@@ -239,6 +244,31 @@ json_t *openapi_example(const struct openapi *o, json_t *holder, bool made)
 	return json_is_object(schema) ? said(schema) : NULL;
 }
 
+struct dump {
+	struct buf *out;
+	size_t max;
+};
+
+static int on_dump(const char *data, size_t n, void *ctx)
+{
+	struct dump *d = ctx;
+	if (n > d->max - d->out->len)
+		return -1;
+	buf_put(d->out, data, n);
+	return 0;
+}
+
+bool openapi_dump(const json_t *value, size_t flags, size_t max, struct buf *out)
+{
+	struct dump d = { .out = out, .max = max };
+	if (!json_dump_callback(value, on_dump, &d, flags | JSON_ENCODE_ANY)) {
+		buf_cstr(out);
+		return true;
+	}
+	buf_clear(out);
+	return false;
+}
+
 /* Lists are joined by commas, as the style that parameters have by default. */
 char *openapi_text(const json_t *value)
 {
@@ -256,8 +286,6 @@ char *openapi_text(const json_t *value)
 	}
 	if (json_is_real(value))
 		return xasprintf("%.15g", json_real_value(value));
-	char *dump = json_dumps(value, JSON_ENCODE_ANY | JSON_COMPACT);
-	char *own = xstrdup(dump ? dump : "");
-	free(dump);
-	return own;
+	openapi_dump(value, JSON_COMPACT, TEXT_MAX, &text);
+	return xstrdup(buf_cstr(&text));
 }

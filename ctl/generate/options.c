@@ -11,14 +11,20 @@
 #include "base/unit.h"
 
 static const struct command commands[] = {
-	{ "urls", source_urls, "FILE|-", "a list of URLs, one a line; a number behind one is its weight", 100000, false, false },
-	{ "sitemap", source_sitemap, "URL|FILE", "the pages of a sitemap or of an index of them, also .gz", 1000, false, false },
+	{ "urls", source_urls, "FILE|-", "a list of URLs, one a line; a number behind one is its weight", 100000, false,
+	  false },
+	{ "sitemap", source_sitemap, "URL|FILE", "the pages of a sitemap or of an index of them, also .gz", 1000, false,
+	  false },
 	{ "crawl", source_crawl, "URL", "the pages that links lead to; robots.txt is honoured", 1000, false, false },
-	{ "history", source_history, "FILE", "what a browser visited most: Chrome's History, Firefox's places.sqlite", 50, false, false },
-	{ "bookmarks", source_bookmarks, "FILE", "Chrome's Bookmarks, Firefox's places.sqlite, or an exported bookmarks.html", 1000, false, false },
-	{ "openapi", source_openapi, "FILE|URL", "each operation of an OpenAPI 3 or Swagger 2 document, JSON or YAML", 1000, false, true },
+	{ "history", source_history, "FILE", "what a browser visited most: Chrome's History, Firefox's places.sqlite",
+	  50, false, false },
+	{ "bookmarks", source_bookmarks, "FILE",
+	  "Chrome's Bookmarks, Firefox's places.sqlite, or an exported bookmarks.html", 1000, false, false },
+	{ "openapi", source_openapi, "FILE|URL", "each operation of an OpenAPI 3 or Swagger 2 document, JSON or YAML",
+	  1000, false, true },
 	{ "har", source_har, "FILE|-", "a session recorded by a browser, as one flow", 1000, true, true },
-	{ "curl", source_curl, "COMMAND|-", "curl's command line: as one word, as it stands, or - for the standard input", 1000, false, false },
+	{ "curl", source_curl, "COMMAND|-",
+	  "curl's command line: as one word, as it stands, or - for the standard input", 1000, false, false },
 };
 
 enum kind { FLAG, TEXT, COUNT, DURATION, SIZE, RATE, PLAN };
@@ -35,20 +41,25 @@ static const struct option_line {
 	{ "--output", "FILE", TEXT, AT(output), NULL, "where to write, also -o; a file that is there is kept" },
 	{ "--force", NULL, FLAG, AT(force), NULL, "... or overwritten" },
 	{ "--interval", "TIME", TEXT, AT(layout.interval), NULL, "how often each target is probed, such as 1m" },
-	{ "--plan", "KIND", PLAN, AT(layout.plan), NULL, "human or rate: a [plan] of traffic to them, in place of monitoring" },
+	{ "--plan", "KIND", PLAN, AT(layout.plan), NULL,
+	  "human or rate: a [plan] of traffic to them, in place of monitoring" },
 	{ "--limit", "N", COUNT, AT(limit), NULL, "at most so many targets or steps" },
 	{ "--host", "NAME", TEXT, AT(draft.host), NULL, "only URLs of this host" },
 	{ "--keep-secrets", NULL, FLAG, AT(draft.keep_secrets), NULL, "write passwords and tokens into the file" },
 	{ "--depth", "N", COUNT, AT(settings.depth), "crawl", "links from the first page at most (3)" },
 	{ "--pages", "N", COUNT, AT(settings.pages), "crawl", "documents to ask for at most (100)" },
-	{ "--rate", "N/s", RATE, AT(settings.rate), "crawl sitemap", "requests at most (2/s); a Crawl-delay counts where it is slower" },
+	{ "--rate", "N/s", RATE, AT(settings.rate), "crawl sitemap",
+	  "requests at most (2/s); a Crawl-delay counts where it is slower" },
 	{ "--time", "TIME", DURATION, AT(settings.time_ns), "crawl", "to end after (5m)" },
 	{ "--bytes", "SIZE", SIZE, AT(settings.bytes), "crawl", "to receive at most (64MiB)" },
-	{ "--same-host", NULL, FLAG, AT(settings.same_host), "crawl sitemap har", "stay on the first URL's host; crawl and sitemap always do, but for ..." },
-	{ "--any-host", NULL, FLAG, AT(settings.any_host), "crawl sitemap openapi", "... follow links and redirects to any host" },
+	{ "--same-host", NULL, FLAG, AT(settings.same_host), "crawl sitemap har",
+	  "stay on the first URL's host; crawl and sitemap always do, but for ..." },
+	{ "--any-host", NULL, FLAG, AT(settings.any_host), "crawl sitemap openapi",
+	  "... follow links and redirects to any host" },
 	{ "--top", "N", COUNT, AT(limit), "history", "so many of the most visited (50)" },
 	{ "--since", "TIME", DURATION, AT(settings.since_ns), "history", "visited within, such as 30d" },
-	{ "--server", "URL", TEXT, AT(settings.server), "openapi", "where the API is, in place of what the document says" },
+	{ "--server", "URL", TEXT, AT(settings.server), "openapi",
+	  "where the API is, in place of what the document says" },
 	{ "--flow", NULL, FLAG, AT(draft.flow), "har openapi urls curl", "steps of one flow, in order" },
 	{ "--targets", NULL, FLAG, 0, "har openapi urls curl", "targets, each for itself" },
 	{ "--no-static", NULL, FLAG, AT(settings.no_static), "har", "leave out images, fonts, styles and scripts" },
@@ -63,13 +74,16 @@ void options_help(void)
 	putchar('\n');
 	for (size_t i = 0; i < ARRAY_LEN(lines); i++) {
 		char left[40];
-		snprintf(left, sizeof left, "%s%s%s", lines[i].name, lines[i].value ? " " : "", lines[i].value ? lines[i].value : "");
-		printf("  %-21s%s%s%s%s\n", left, lines[i].only ? lines[i].only : "", lines[i].only ? ": " : "", lines[i].help, "");
+		snprintf(left, sizeof left, "%s%s%s", lines[i].name, lines[i].value ? " " : "",
+			 lines[i].value ? lines[i].value : "");
+		printf("  %-21s%s%s%s%s\n", left, lines[i].only ? lines[i].only : "", lines[i].only ? ": " : "",
+		       lines[i].help, "");
 	}
-	puts("\nPasswords, tokens and cookies are not written: ${NAME} stands for each, and the file says what to set.\n"
-	     "\n  probectl generate sitemap https://www.example.org/sitemap.xml -o site.ini\n"
-	     "  probectl generate curl curl -H 'Accept: text/html' https://www.example.org/\n"
-	     "  probectl generate har session.har --same-host --no-static -o session.ini");
+	puts(
+	    "\nPasswords, tokens and cookies are not written: ${NAME} stands for each, and the file says what to set.\n"
+	    "\n  probectl generate sitemap https://www.example.org/sitemap.xml -o site.ini\n"
+	    "  probectl generate curl curl -H 'Accept: text/html' https://www.example.org/\n"
+	    "  probectl generate har session.har --same-host --no-static -o session.ini");
 }
 
 static bool known_to(const struct option_line *l, const struct command *c)
@@ -151,7 +165,8 @@ static int unknown_option(const char *word, char *error, size_t size)
 	for (size_t i = 0; i < ARRAY_LEN(lines); i++)
 		names[i] = lines[i].name;
 	const char *near = str_nearest(word, names, ARRAY_LEN(names));
-	snprintf(error, size, "unknown option %.60s%s%s%s", word, near ? " (did you mean " : "", near ? near : "", near ? "?)" : "");
+	snprintf(error, size, "unknown option %.60s%s%s%s", word, near ? " (did you mean " : "", near ? near : "",
+		 near ? "?)" : "");
 	return -1;
 }
 
@@ -196,7 +211,8 @@ static int find_command(struct options *o, const char *word, char *error, size_t
 	if (o->command)
 		return 0;
 	const char *near = str_nearest(word, names, ARRAY_LEN(names));
-	snprintf(error, size, "unknown source %.60s%s%s%s", word, near ? " (did you mean " : ": expected urls, sitemap, crawl, history, ",
+	snprintf(error, size, "unknown source %.60s%s%s%s", word,
+		 near ? " (did you mean " : ": expected urls, sitemap, crawl, history, ",
 		 near ? near : "bookmarks, openapi, har or curl", near ? "?)" : "");
 	return -1;
 }
@@ -236,13 +252,16 @@ static int parse_rest(struct options *o, int argc, char **argv, char *error, siz
 int options_parse(struct options *o, int argc, char **argv, char *error, size_t size)
 {
 	int64_t interval;
-	*o = (struct options){ .settings = { .depth = 3, .pages = 100, .rate = 2, .time_ns = 300 * NS_PER_S, .bytes = 64 << 20 } };
+	*o = (struct options){
+		.settings = { .depth = 3, .pages = 100, .rate = 2, .time_ns = 300 * NS_PER_S, .bytes = 64 << 20 }
+	};
 	if (argc > 1 && (!strcmp(argv[1], "--help") || !strcmp(argv[1], "-h") || !strcmp(argv[1], "help"))) {
 		o->help = true;
 		return 0;
 	}
 	if (argc < 2) {
-		snprintf(error, size, "from what? Expected urls, sitemap, crawl, history, bookmarks, openapi, har or curl");
+		snprintf(error, size,
+			 "from what? Expected urls, sitemap, crawl, history, bookmarks, openapi, har or curl");
 		return -1;
 	}
 	if (find_command(o, argv[1], error, size))
@@ -254,7 +273,8 @@ int options_parse(struct options *o, int argc, char **argv, char *error, size_t 
 	o->draft.asked = o->command->run == source_curl;
 	o->draft.in_order = o->command->in_order && (o->draft.flow || !o->command->flow);
 	if (o->layout.interval && (unit_parse_duration(o->layout.interval, &interval) || interval < NS_PER_MS)) {
-		snprintf(error, size, "--interval %.60s: expected a time with its unit, such as 1m", o->layout.interval);
+		snprintf(error, size, "--interval %.60s: expected a time with its unit, such as 1m",
+			 o->layout.interval);
 		return -1;
 	}
 	return 0;

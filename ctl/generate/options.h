@@ -13,21 +13,21 @@ struct command {
 	const char *name;
 	int (*run)(struct draft *d, const struct source_settings *set, const char *from);
 	const char *argument, *help;
-	size_t limit;   /* unless --limit says otherwise */
-	bool flow;      /* steps of a flow, unless --targets */
-	bool in_order;  /* names without the host */
+	size_t limit;  /* unless --limit says otherwise */
+	bool flow;     /* steps of a flow, unless --targets */
+	bool in_order; /* names without the host */
 };
 
 struct options {
 	const struct command *command;
-	const char *from;          /* what the command works on */
-	char *const *words;        /* curl: the command line as words; NULL: it is one text */
+	const char *from;   /* what the command works on */
+	char *const *words; /* curl: the command line as words; NULL: it is one text */
 	size_t n_words;
-	const char *output;        /* NULL: standard output */
+	const char *output; /* NULL: standard output */
 	bool force, help;
-	int64_t limit;             /* of --limit or --top; 0: the command's */
+	int64_t limit; /* of --limit or --top; 0: the command's */
 	struct layout layout;
-	struct draft draft;        /* its settings only */
+	struct draft draft; /* its settings only */
 	struct source_settings settings;
 };
 

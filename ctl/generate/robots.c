@@ -46,7 +46,7 @@ static bool names_agent(const char *value, const char *agent)
 struct reader {
 	struct robots *r;
 	const char *agent;
-	bool any;    /* looks for * */
+	bool any; /* looks for * */
 	bool in_agents, in_group, found;
 };
 
@@ -73,7 +73,8 @@ static void read_entry(struct reader *s, const char *key, const char *value)
 		read_agent(s, value);
 		return;
 	}
-	bool allow = !strcasecmp(key, "allow"), disallow = !strcasecmp(key, "disallow"), delay = !strcasecmp(key, "crawl-delay");
+	bool allow = !strcasecmp(key, "allow"), disallow = !strcasecmp(key, "disallow"),
+	     delay = !strcasecmp(key, "crawl-delay");
 	if (!allow && !disallow && !delay)
 		return;
 	s->in_agents = false;

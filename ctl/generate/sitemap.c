@@ -43,7 +43,10 @@ static char *gunzip(struct draft *d, const char *from, const char *data, size_t 
 	}
 	inflateEnd(&z);
 	if (rc != Z_STREAM_END) {
-		draft_fail(d, rc == Z_OK ? "%.200s: longer than 50 MiB once unpacked" : "%.200s: its gzip data is damaged or cut off", from);
+		draft_fail(d,
+			   rc == Z_OK ? "%.200s: longer than 50 MiB once unpacked"
+				      : "%.200s: its gzip data is damaged or cut off",
+			   from);
 		buf_free(&out);
 		return NULL;
 	}
@@ -95,8 +98,11 @@ static char *trimmed(const char *s)
 /* <urlset><url><loc> and <sitemapindex><sitemap><loc>; <loc> of other namespaces (images) lies deeper. */
 static int read_xml(struct reading *r, const char *text, size_t n, const char *from)
 {
-	xmlTextReaderPtr x = n > INT_MAX ? NULL : xmlReaderForMemory(text, (int)n, NULL, NULL, XML_PARSE_NONET | XML_PARSE_NOERROR |
-								     XML_PARSE_NOWARNING | XML_PARSE_NOCDATA);
+	xmlTextReaderPtr x =
+	    n > INT_MAX
+		? NULL
+		: xmlReaderForMemory(text, (int)n, NULL, NULL,
+				     XML_PARSE_NONET | XML_PARSE_NOERROR | XML_PARSE_NOWARNING | XML_PARSE_NOCDATA);
 	char parent[32] = "", root[32] = "";
 	int rc = x ? xmlTextReaderRead(x) : -1;
 	for (; rc == 1; rc = xmlTextReaderRead(x)) {

@@ -28,9 +28,8 @@ sqlite3 *sqlite_open(struct draft *d, const char *path)
 {
 	CLEANUP_FREE char *encoded = NULL;
 	CLEANUP_FREE char *uri = NULL;
-	CLEANUP_FCLOSE FILE *f = fopen(path, "re");
 	sqlite3 *db = NULL;
-	if (!f) {
+	if (access(path, R_OK)) {
 		draft_fail(d, "can't read %s: %s", path, strerror(errno));
 		return NULL;
 	}

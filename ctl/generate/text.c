@@ -8,6 +8,7 @@
 #include <strings.h>
 
 #include "base/mem.h"
+#include "base/str.h"
 #include "generate/draft.h"
 
 #define VARIABLE_MAX 40
@@ -28,6 +29,17 @@ void text_put(struct buf *out, const char *s, size_t n)
 		buf_putc(out, s[i]);
 	}
 	buf_cstr(out);
+}
+
+void text_tame(char *s)
+{
+	for (size_t n = strlen(s), k; n; s += k, n -= k) {
+		k = str_utf8(s, n);
+		if (!k || (unsigned char)*s < ' ' || *s == 0x7f)
+			*s = k ? ' ' : '?';
+		if (!k)
+			k = 1;
+	}
 }
 
 static char *variable_name(const char *kind)
@@ -123,11 +135,12 @@ static bool has_word(const char *name, const char *word)
 
 bool secret_name(const char *name, size_t n)
 {
-	static const char *const anywhere[] = { "password", "passwd", "passphrase", "passwort", "secret", "token", "apikey",
-						"api_key", "api-key", "accesskey", "access_key", "access-key", "credential",
-						"private_key", "signature", "authorization", "session", "csrf", "xsrf" };
-	static const char *const words[] = { "pwd", "pass", "sig", "jwt", "sid", "auth", "otp", "pin", "key", "phpsessid",
-					     "jsessionid" };
+	static const char *const anywhere[] = { "password",      "passwd",     "passphrase", "passwort",    "secret",
+						"token",         "apikey",     "api_key",    "api-key",     "accesskey",
+						"access_key",    "access-key", "credential", "private_key", "signature",
+						"authorization", "session",    "csrf",       "xsrf" };
+	static const char *const words[] = { "pwd", "pass", "sig", "jwt",       "sid",       "auth",
+					     "otp", "pin",  "key", "phpsessid", "jsessionid" };
 	CLEANUP_FREE char *text = xstrndup(name, n);
 	for (size_t i = 0; i < ARRAY_LEN(anywhere); i++)
 		if (strcasestr(text, anywhere[i]))

@@ -71,14 +71,16 @@ int urls_read(struct draft *d, const char *text, size_t n)
 		CLEANUP_FREE char *line = xstrndup(p, (size_t)((eol ? eol : end) - p));
 		number++;
 		if (read_line(d, line, &guessed) && bad++ < TOLD_MAX)
-			draft_warn(d, "line %zu is left out: \"%.60s\": expected a URL, and no more than a weight behind it", number, line);
+			draft_warn(
+			    d, "line %zu is left out: \"%.60s\": expected a URL, and no more than a weight behind it",
+			    number, line);
 		p = eol ? eol + 1 : end;
 	}
 	if (bad > TOLD_MAX)
 		draft_warn(d, "%zu more lines are left out", bad - TOLD_MAX);
 	if (guessed)
 		draft_warn(d, "https:// was taken where a line has no scheme (%lld of them)", (long long)guessed);
-	return d->n || d->beyond || d->elsewhere ? 0 : draft_fail(d, "no URL in it: expected one a line");
+	return d->n || d->beyond || d->elsewhere || d->urls ? 0 : draft_fail(d, "no URL in it: expected one a line");
 }
 
 int source_urls(struct draft *d, const struct source_settings *set, const char *from)

@@ -60,13 +60,11 @@ static void put_entry(struct buf *out, int width, const char *key, const char *t
 	}
 }
 
-/* Control characters of others would end the comment. */
 static void put_comment(struct buf *out, const char *text)
 {
-	buf_puts(out, "; ");
-	for (const char *p = text; *p; p++)
-		buf_putc(out, (unsigned char)*p < ' ' || *p == 0x7f ? ' ' : *p);
-	buf_putc(out, '\n');
+	CLEANUP_FREE char *own = xstrdup(text);
+	text_tame(own);
+	buf_printf(out, "; %s\n", own);
 }
 
 static int width_of(const struct request *r)
@@ -104,7 +102,8 @@ static void put_target(struct buf *out, const struct request *r, bool planned, b
 		put_entry(out, width, "weight", text);
 	}
 	if (r->changes && !planned && asked) {
-		put_comment(out, "it may change something there, and is sent at each interval: monitor = no keeps it back");
+		put_comment(out,
+			    "it may change something there, and is sent at each interval: monitor = no keeps it back");
 	} else if (r->changes && !planned) {
 		put_comment(out, "it may change something there, so it is not sent by itself");
 		put_entry(out, width, "monitor", "no");
@@ -147,11 +146,19 @@ static void put_pace(struct buf *out, const struct layout *how, bool flow)
 	buf_puts(out, "; manual: when asked (probectl run); auto: as soon as the daemon runs\nstart = manual\n");
 }
 
-static void put_flow_run(struct buf *out, const struct draft *d)
+static bool wanted(const struct draft *d, const struct request *r)
 {
-	size_t column = 12;
-	buf_puts(out, "run   = flow");
+	return d->flow || d->asked || !r->changes;
+}
+
+/* "run = flow a b c": names of all that a plan should send, in lines that can be read. */
+static void put_run(struct buf *out, const struct draft *d, const char *how)
+{
+	size_t column = 8 + strlen(how);
+	buf_printf(out, "run   = %s", how);
 	for (size_t i = 0; i < d->n; i++) {
+		if (!wanted(d, d->list[i]))
+			continue;
 		if (column + strlen(d->list[i]->name) > 110) {
 			buf_puts(out, "\n       ");
 			column = 7;
@@ -162,28 +169,45 @@ static void put_flow_run(struct buf *out, const struct draft *d)
 	buf_putc(out, '\n');
 }
 
-static void put_flow(struct buf *out, const struct draft *d, const struct layout *how)
+/* Requests that may change something are not picked at random. */
+static void put_traffic(struct buf *out, const struct draft *d, const struct layout *how)
+{
+	size_t n = 0;
+	for (size_t i = 0; i < d->n; i++)
+		n += wanted(d, d->list[i]);
+	buf_putc(out, '\n');
+	if (n < d->n)
+		put_comment(out, "without those that may change something there: add them to run where that is wanted");
+	if (!n)
+		return;
+	buf_puts(out, "[plan traffic]\n");
+	if (n == d->n)
+		buf_puts(out, "run   = pick *\n");
+	else
+		put_run(out, d, "pick");
+	put_pace(out, how, false);
+}
+
+static void put_flow(struct buf *out, struct draft *d, const struct layout *how)
 {
 	struct origin *list = xcalloc(d->n, sizeof *list);
-	struct draft names = { 0 };
 	size_t n = 0;
 	for (size_t i = 0; i < d->n; i++) {
 		if (origin_name(list, n, d->list[i]->origin))
 			continue;
 		list[n].url = d->list[i]->origin;
-		list[n].name = name_unique(&names, strstr(d->list[i]->origin, "://") + 3);
+		list[n].name = name_unique(d, strstr(d->list[i]->origin, "://") + 3);
 		buf_printf(out, "\n[target %s]\nurl     = %s/\nmonitor = no\n", list[n].name, list[n].url);
 		n++;
 	}
 	for (size_t i = 0; i < d->n; i++)
 		put_step(out, d->list[i], origin_name(list, n, d->list[i]->origin));
 	buf_puts(out, "\n[plan session]\n");
-	put_flow_run(out, d);
+	put_run(out, d, "flow");
 	put_pace(out, how, true);
 	for (size_t i = 0; i < n; i++)
 		free(list[i].name);
 	free(list);
-	draft_free(&names);
 }
 
 static void put_head(struct buf *out, const struct draft *d, const struct layout *how)
@@ -205,7 +229,7 @@ static void put_head(struct buf *out, const struct draft *d, const struct layout
 	}
 }
 
-void draft_write(const struct draft *d, const struct layout *how, struct buf *out)
+void draft_write(struct draft *d, const struct layout *how, struct buf *out)
 {
 	put_head(out, d, how);
 	if (how->interval && !d->flow)
@@ -217,10 +241,8 @@ void draft_write(const struct draft *d, const struct layout *how, struct buf *ou
 	} else {
 		for (size_t i = 0; i < d->n; i++)
 			put_target(out, d->list[i], how->plan != PLAN_NONE, d->asked);
-		if (how->plan) {
-			buf_puts(out, "\n[plan traffic]\nrun   = pick *\n");
-			put_pace(out, how, false);
-		}
+		if (how->plan)
+			put_traffic(out, d, how);
 	}
 	buf_cstr(out);
 }

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * yaml.c - YAML as JSON, by the core schema of YAML 1.2: what looks like a number, a boolean or null is one, where it is
- * not quoted. Aliases are shared, not copied; depth and number of nodes are bounded.
+ * yaml.c - YAML as JSON, by the core schema of YAML 1.2: what looks like a number, a boolean or null is one, where it
+ * is not quoted. Aliases are shared, not copied, and count as what they stand for; depth and number of values are
+ * bounded.
  */
 #include <errno.h>
 #include <math.h>
@@ -19,6 +20,7 @@
 struct anchor {
 	char *name;
 	json_t *value;
+	size_t nodes; /* of it, those of its aliases too */
 	UT_hash_handle hh;
 };
 
@@ -56,7 +58,8 @@ static bool one_of(const char *s, const char *const *list)
 static json_t *plain_scalar(const char *s)
 {
 	static const char *const nulls[] = { "", "~", "null", "Null", "NULL", NULL };
-	static const char *const yes[] = { "true", "True", "TRUE", NULL }, *const no[] = { "false", "False", "FALSE", NULL };
+	static const char *const yes[] = { "true", "True", "TRUE", NULL }, *const no[] = { "false", "False", "FALSE",
+											   NULL };
 	char *end;
 	if (one_of(s, nulls))
 		return json_null();
@@ -158,7 +161,7 @@ static json_t *sequence(struct loader *l, int depth)
 	return NULL;
 }
 
-static void remember(struct loader *l, const char *name, json_t *v)
+static void remember(struct loader *l, const char *name, json_t *v, size_t nodes)
 {
 	struct anchor *a;
 	HASH_FIND_STR(l->anchors, name, a);
@@ -170,6 +173,7 @@ static void remember(struct loader *l, const char *name, json_t *v)
 		HASH_ADD_KEYPTR(hh, l->anchors, a->name, strlen(a->name), a);
 	}
 	a->value = json_incref(v);
+	a->nodes = nodes;
 }
 
 /* An anchor is known once its node is complete: so nothing can hold itself. */
@@ -177,13 +181,17 @@ static json_t *alias(struct loader *l, const yaml_event_t *e)
 {
 	struct anchor *a;
 	HASH_FIND_STR(l->anchors, (const char *)e->data.alias.anchor, a);
-	return a ? json_incref(a->value) : fail(l, "an alias of nothing that was complete before it", &e->start_mark);
+	if (!a)
+		return fail(l, "an alias of nothing that was complete before it", &e->start_mark);
+	l->nodes += a->nodes;
+	return l->nodes > NODES_MAX ? fail(l, "too many values", &e->start_mark) : json_incref(a->value);
 }
 
 static json_t *node(struct loader *l, yaml_event_t *e, int depth)
 {
 	json_t *v;
 	const yaml_char_t *anchor = NULL;
+	size_t before = l->nodes;
 	if (depth > DEPTH_MAX)
 		return fail(l, "nested too deeply", &e->start_mark);
 	if (++l->nodes > NODES_MAX)
@@ -207,7 +215,7 @@ static json_t *node(struct loader *l, yaml_event_t *e, int depth)
 		return fail(l, "expected a value", &e->start_mark);
 	}
 	if (v && anchor)
-		remember(l, (const char *)anchor, v);
+		remember(l, (const char *)anchor, v, l->nodes - before);
 	return v;
 }
 
@@ -237,8 +245,7 @@ json_t *yaml_load(const char *text, size_t n, char *error, size_t size)
 		panic("out of memory");
 	yaml_parser_set_input_string(&l.parser, (const unsigned char *)text, n);
 	json_t *doc = document(&l);
-	HASH_ITER(hh, l.anchors, a, after)
-	{
+	HASH_ITER(hh, l.anchors, a, after) {
 		HASH_DEL(l.anchors, a);
 		json_decref(a->value);
 		free(a->name);

@@ -98,6 +98,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 			for (size_t i = 0; i < m->n_targets; i++)
 				if (m->targets[i]->digest != back->targets[i]->digest)
 					abort();
+		for (size_t i = 0; !strstr(printed, "<redacted>") && i < m->n_steps; i++)
+			if (m->steps[i]->digest != back->steps[i]->digest)
+				abort();
+		for (size_t i = 0; i < m->n_plans; i++)
+			if (m->plans[i]->digest != back->plans[i]->digest)
+				abort();
 		model_unref(back);
 		free(printed);
 		free(again);

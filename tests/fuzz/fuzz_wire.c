@@ -58,6 +58,44 @@ static int on_part(struct cursor *c)
 	return 0;
 }
 
+static int on_flow(struct cursor *c)
+{
+	ROUND_TRIP(struct wire_flow, wire_get_flow, wire_put_flow, wire_flow_free);
+	return 0;
+}
+
+static int on_start(struct cursor *c)
+{
+	ROUND_TRIP(struct wire_start, wire_get_start, wire_put_start, wire_start_free);
+	return 0;
+}
+
+static int on_flow_end(struct cursor *c)
+{
+	ROUND_TRIP(struct wire_flow_end, wire_get_flow_end, wire_put_flow_end, wire_flow_end_free);
+	return 0;
+}
+
+static int on_users(struct cursor *c)
+{
+	ROUND_TRIP(struct wire_users, wire_get_users, wire_put_users, wire_users_free);
+	return 0;
+}
+
+static int on_rows(struct cursor *c)
+{
+	static volatile size_t used;
+	cursor_u32(c), cursor_u8(c);
+	for (uint32_t n = cursor_count(c, 4); n && !c->bad; n--) {
+		uint32_t n_vars;
+		const struct kv *vars = wire_get_kvs(c, &n_vars);
+		for (uint32_t i = 0; i < n_vars && !c->bad; i++)
+			used += (vars[i].key ? strlen(vars[i].key) : 0) + (vars[i].value ? strlen(vars[i].value) : 0);
+		free((void *)(uintptr_t)vars);
+	}
+	return 0;
+}
+
 static int on_dispatch(struct cursor *c)
 {
 	for (uint32_t n = cursor_count(c, WIRE_DISPATCH_BYTES); n; n--) {
@@ -148,6 +186,22 @@ static int on_frame(void *ctx, uint16_t type, struct cursor *c)
 		return on_part(c);
 	case WIRE_DISPATCH:
 		return on_dispatch(c);
+	case WIRE_FLOW_ADD:
+		return on_flow(c);
+	case WIRE_FLOW_START:
+		return on_start(c);
+	case WIRE_FLOW_END:
+		return on_flow_end(c);
+	case WIRE_USERS:
+		return on_users(c);
+	case WIRE_ROWS:
+		return on_rows(c);
+	case WIRE_GATE_GRANT:
+		cursor_u32(c), cursor_u32(c);
+		read_strings(c, 1);
+		for (uint32_t n = cursor_count(c, sizeof(int64_t)); n; n--)
+			cursor_i64(c);
+		break;
 	case WIRE_RESULT:
 		cursor_u32(c), cursor_u32(c), cursor_u64(c), cursor_u8(c);
 		return on_result(c);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* generated.h - for the fuzz targets of probectl's generators: what they write must be a configuration that can be scanned. */
+/* generated.h - for the fuzz targets of probectl's generators: what they write must be a configuration that can be
+ * scanned. */
 #ifndef FUZZ_GENERATED_H
 #define FUZZ_GENERATED_H
 

@@ -107,11 +107,21 @@ static void end(struct fixture *f)
 	loop_free(f->loop);
 }
 
+static void end_turn(struct fixture *f)
+{
+	for (struct loop_later *later; (later = f->loop->later);) {
+		loop_later_cancel(f->loop, later);
+		later->fn(later);
+	}
+}
+
 static void pass_time(struct fixture *f, int64_t ns)
 {
+	end_turn(f);
 	for (int64_t until = f->loop->now_ns + ns; f->loop->now_ns < until;) {
 		f->loop->now_ns += TICK < until - f->loop->now_ns ? TICK : until - f->loop->now_ns;
 		wheel_advance(&f->loop->wheel, f->loop->now_ns);
+		end_turn(f);
 	}
 }
 
@@ -281,7 +291,7 @@ static void who_would_wait_too_long_is_refused(void **state)
 {
 	(void)state;
 	struct fixture f;
-	begin(&f, "[host one.example]\nlimit=1/s\n[host two.example]\nlimit=3000/s\n"); /* the timeout is 5 s */
+	begin(&f, "[host one.example]\nlimit=1/s\n"); /* the timeout is 5 s */
 	struct probe p[8] = { 0 };
 	for (int i = 0; i < 8; i++)
 		assert_int_equal(enter(&f, &p[i], "a", NULL), i == 0 ? GATE_GO : i <= 5 ? GATE_WAIT : GATE_NO);
@@ -295,14 +305,22 @@ static void who_would_wait_too_long_is_refused(void **state)
 	for (int i = 1; i <= 5; i++)
 		assert_true(p[i].told == 1 && p[i].why == GATE_WHY_LIMIT);
 	went_well(&f, &p[0]);
-	/* and a queue is bounded */
-	apply(&f, "[host two.example]\nlimit=3000/s\n");
-	struct probe *many = xcalloc(1100, sizeof *many);
+	end(&f);
+}
+
+static void a_queue_is_bounded(void **state)
+{
+	(void)state;
+	struct fixture f;
+	begin(&f, "[host two.example]\ninflight=1\n");
+	enum { N = 20000 };
+	struct probe *many = xcalloc(N, sizeof *many);
 	uint32_t waiting = 0;
-	for (int i = 0; i < 1100; i++)
+	for (int i = 0; i < N; i++)
 		waiting += enter(&f, &many[i], "b", NULL) == GATE_WAIT;
-	assert_int_equal(waiting, 1024);
-	for (int i = 0; i < 1100; i++) {
+	assert_int_equal(waiting, 16384);
+	assert_int_equal(view(&f, GATE_HOST, "two.example").refused[GATE_WHY_INFLIGHT], N - 1 - 16384);
+	for (int i = 0; i < N; i++) {
 		gates_cancel(f.g, &many[i].pass);
 		went_well(&f, &many[i]);
 	}
@@ -325,25 +343,62 @@ static void places_are_limited_for_each_kind(void **state)
 	};
 	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
 		struct fixture f;
-		struct probe p[4] = { 0 };
-		const char *target = cases[i].kind == GATE_TARGET ? "e" : "a", *plan = "p";
+		struct probe p[6] = { 0 };
+		const char *target = cases[i].kind == GATE_TARGET ? "e" : "a";
 		begin(&f, cases[i].text);
-		assert_int_equal(enter(&f, &p[0], target, plan), GATE_GO);
-		assert_int_equal(enter(&f, &p[1], target, plan), GATE_GO);
-		assert_int_equal(enter(&f, &p[2], target, plan), GATE_NO);
-		assert_int_equal(p[2].why, GATE_WHY_INFLIGHT);
+		for (int k = 0; k < 6; k++)
+			p[k].name = (char)('0' + k);
+		for (int k = 0; k < 5; k++)
+			assert_int_equal(enter(&f, &p[k], target, "p"), k < 2 ? GATE_GO : GATE_WAIT);
 		struct gate_view v = view(&f, cases[i].kind, cases[i].name);
-		assert_true(v.inflight == 2 && v.inflight_max == 2 && v.refused[GATE_WHY_INFLIGHT] == 1);
-		gates_leave(f.g, &p[2].pass, NULL, NULL); /* harmless */
+		assert_true(v.inflight == 2 && v.inflight_max == 2 && v.waiting == 3);
+		pass_time(&f, S);
+		assert_string_equal(order, "");
 		went_well(&f, &p[0]);
-		went_well(&f, &p[0]); /* likewise */
-		assert_int_equal(enter(&f, &p[3], target, plan), GATE_GO);
-		assert_int_equal(enter(&f, &p[2], target, plan), GATE_NO);
-		apply(&f, ""); /* what was taken under limits that are gone is given back to nobody */
-		went_well(&f, &p[1]);
-		went_well(&f, &p[3]);
+		went_well(&f, &p[0]); /* harmless */
+		assert_string_equal(order, ""); /* not from within */
+		end_turn(&f);
+		assert_string_equal(order, "2");
+		gates_cancel(f.g, &p[3].pass);
+		gates_leave(f.g, &p[1].pass, NULL, NULL);
+		pass_time(&f, TICK);
+		assert_string_equal(order, "24");
+		assert_int_equal(enter(&f, &p[5], target, NULL), GATE_WAIT);
+		pass_time(&f, 5 * S + TICK); /* its timeout */
+		assert_true(p[5].told == 1 && p[5].why == GATE_WHY_INFLIGHT);
+		assert_int_equal(view(&f, cases[i].kind, cases[i].name).refused[GATE_WHY_INFLIGHT], 1);
+		assert_int_equal(enter(&f, &p[5], target, NULL), GATE_WAIT);
+		apply(&f, ""); /* a limit that is gone holds nobody, and what was taken under it is given back to nobody */
+		pass_time(&f, 2 * TICK);
+		assert_string_equal(order, "245");
+		went_well(&f, &p[2]), went_well(&f, &p[4]), went_well(&f, &p[5]);
 		end(&f);
 	}
+}
+
+/* Ten at a time of a host that stalls: the others wait in order, and nobody else does. */
+static void a_stall_costs_only_its_own_host(void **state)
+{
+	(void)state;
+	struct fixture f;
+	begin(&f, "[probed]\ninflight=100\n[host one.example]\ninflight=10\n");
+	enum { N = 2000 };
+	struct probe *stalled = xcalloc(N, sizeof *stalled), other = { 0 };
+	for (int i = 0; i < N; i++) {
+		stalled[i].name = 's';
+		assert_int_equal(enter(&f, &stalled[i], "a", NULL), i < 10 ? GATE_GO : GATE_WAIT);
+		assert_int_equal(enter(&f, &other, "b", NULL), GATE_GO);
+		went_well(&f, &other);
+		pass_time(&f, MS);
+	}
+	for (int i = 0; i < N; i++) {
+		assert_true(stalled[i].pass.passed);
+		went_well(&f, &stalled[i]);
+		end_turn(&f);
+	}
+	assert_int_equal(view(&f, GATE_HOST, "one.example").waiting, 0);
+	free(stalled);
+	end(&f);
 }
 
 static void a_host_that_fails_is_left_alone(void **state)
@@ -626,7 +681,9 @@ int main(void)
 		cmocka_unit_test(one_that_waits_holds_up_nobody_else),
 		cmocka_unit_test(the_common_limit_is_exact_over_many_hosts),
 		cmocka_unit_test(who_would_wait_too_long_is_refused),
+		cmocka_unit_test(a_queue_is_bounded),
 		cmocka_unit_test(places_are_limited_for_each_kind),
+		cmocka_unit_test(a_stall_costs_only_its_own_host),
 		cmocka_unit_test(a_host_that_fails_is_left_alone),
 		cmocka_unit_test(a_breaker_opens_tries_and_closes),
 		cmocka_unit_test(what_waits_is_refused_when_its_host_fails),

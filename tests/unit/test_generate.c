@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* test_generate.c - what all generators stand on: links, names, texts of others, shell words, YAML, and files that read back. */
+/* test_generate.c - what all generators stand on: links, names, texts of others, shell words, YAML, and files that read
+ * back. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -61,7 +62,7 @@ static void names_are_made_of_anything(void **state)
 	(void)state;
 	struct draft d = { 0 };
 	static const char *const cases[][2] = {
-		{ "a.example.org/b/c", "a.example.org-b-c" }, { "///", "root" },	  { "", "root-2" },
+		{ "a.example.org/b/c", "a.example.org-b-c" },    { "///", "root" },      { "", "root-2" },
 		{ "a.example.org/b/c/", "a.example.org-b-c-2" }, { "\xc3\xbc{x}", "x" }, { "root", "root-3" },
 	};
 	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
@@ -83,9 +84,15 @@ static void texts_are_escaped(void **state)
 {
 	(void)state;
 	static const char *const cases[][2] = {
-		{ "a", "a" },		{ "$", "$$" },			  { "$a", "$a" },
-		{ "${a}", "$${a}" },	{ "$$", "$$$$" },		  { "a$$b", "a$$$b" },
-		{ "{{a}}", "{{pick \"{{\"}}a}}" }, { "{{{", "{{pick \"{{\"}}{" }, { "{a}}", "{a}}" },
+		{ "a", "a" },
+		{ "$", "$$" },
+		{ "$a", "$a" },
+		{ "${a}", "$${a}" },
+		{ "$$", "$$$$" },
+		{ "a$$b", "a$$$b" },
+		{ "{{a}}", "{{pick \"{{\"}}a}}" },
+		{ "{{{", "{{pick \"{{\"}}{" },
+		{ "{a}}", "{a}}" },
 	};
 	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
 		CLEANUP_BUF struct buf out = { 0 };
@@ -105,8 +112,10 @@ static void secrets_become_variables(void **state)
 		{ false, "a=1&password=x&b=2", "a=1&password=${PASSWORD}&b=2" },
 		{ false, "password=x", "password=${PASSWORD}" },
 		{ false, "password=y&password=", "password=${PASSWORD_2}&password=" },
-		{ false, "max_tokens=5&user_id=1&monkey=2&api-key=3", "max_tokens=${MAX_TOKENS}&user_id=1&monkey=2&api-key=${API_KEY}" },
-		{ true, "{\"Password\" : \"x\", \"a\": \"password\"}", "{\"Password\" : \"${PASSWORD}\", \"a\": \"password\"}" },
+		{ false, "max_tokens=5&user_id=1&monkey=2&api-key=3",
+		  "max_tokens=${MAX_TOKENS}&user_id=1&monkey=2&api-key=${API_KEY}" },
+		{ true, "{\"Password\" : \"x\", \"a\": \"password\"}",
+		  "{\"Password\" : \"${PASSWORD}\", \"a\": \"password\"}" },
 		{ true, "{\"token\":\"a\\\"b\",\"token\":5}", "{\"token\":\"${TOKEN}\",\"token\":5}" },
 		{ true, "{\"token\":\"open", "{\"token\":\"${TOKEN_2}" },
 		{ true, "\"token\"", "\"token\"" },
@@ -134,7 +143,8 @@ static void shell_words_are_parted(void **state)
 		{ "'' \"\" x", "<><><x>" },
 		{ "a \\\n b \\\r\n c", "<a><b><c>" },
 		{ "a \"x\\\"y\\\\z\\w\\\nq\"", "<a><x\"y\\z\\wq>" },
-		{ "$'a\\n\\x41\\u00e9\\101\\'\\q'", "<a\nA\xc3\xa9" "A'\\q>" },
+		{ "$'a\\n\\x41\\u00e9\\101\\'\\q'", "<a\nA\xc3\xa9"
+						    "A'\\q>" },
 		{ "a # b\nc", "<a>" },
 		{ "# a\n\n  b", "<b>" },
 		{ "a; b", "<a>" },
@@ -152,7 +162,7 @@ static void shell_words_are_parted(void **state)
 		const char *p = cases[i].text;
 		struct words w;
 		CLEANUP_BUF struct buf out = { 0 };
-		int rc = words_next(&w, &p, p + strlen(p));
+		int rc = shell_words_next(&w, &p, p + strlen(p));
 		if (rc < 0)
 			buf_puts(&out, "!");
 		for (size_t k = 0; k < w.n; k++)
@@ -168,7 +178,8 @@ static void yaml_becomes_json(void **state)
 	static const char *const cases[][2] = {
 		{ "a: 1", "{\"a\":1}" },
 		{ "1: {true: ~}", "{\"1\":{\"true\":null}}" },
-		{ "[1.5, '1', yes, true, null, 0x1, -3, 1e3, 2020-01-01, '', .]", "[1.5,\"1\",\"yes\",true,null,\"0x1\",-3,1000.0,\"2020-01-01\",\"\",\".\"]" },
+		{ "[1.5, '1', yes, true, null, 0x1, -3, 1e3, 2020-01-01, '', .]",
+		  "[1.5,\"1\",\"yes\",true,null,\"0x1\",-3,1000.0,\"2020-01-01\",\"\",\".\"]" },
 		{ "a: &x [1]\nb: *x", "{\"a\":[1],\"b\":[1]}" },
 		{ "a: |\n  x\n  y\n", "{\"a\":\"x\\ny\\n\"}" },
 		{ "!!str 1", "\"1\"" },
@@ -196,9 +207,32 @@ static void what_is_written_reads_back(void **state)
 {
 	(void)state;
 	static const char *const values[] = {
-		"",    " a ",	   "a;b",     "a ;b",   "#a",	  "a # b",     "\"",	  "'a'",	   "\"a' ;",	 "<<END",    "a\nb",
-		"a\n", "\n",	   "a\r\nb",  "END",    "END\nEND1", "x\nEND\n", "a = b",	  "[x]\n; y\n z", "\ta",	 "=",	     "a\x7f""b",
-		"\xc3\xbc", "a\n\n", "{ \"a\": 'b' } ; c",
+		"",
+		" a ",
+		"a;b",
+		"a ;b",
+		"#a",
+		"a # b",
+		"\"",
+		"'a'",
+		"\"a' ;",
+		"<<END",
+		"a\nb",
+		"a\n",
+		"\n",
+		"a\r\nb",
+		"END",
+		"END\nEND1",
+		"x\nEND\n",
+		"a = b",
+		"[x]\n; y\n z",
+		"\ta",
+		"=",
+		"a\x7f"
+		"b",
+		"\xc3\xbc",
+		"a\n\n",
+		"{ \"a\": 'b' } ; c",
 	};
 	for (size_t i = 0; i < ARRAY_LEN(values); i++) {
 		struct draft d = { .limit = 1, .in_order = true };
@@ -229,9 +263,9 @@ static void what_is_written_reads_back(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(links_are_cleaned),	   cmocka_unit_test(names_are_made_of_anything),
-		cmocka_unit_test(texts_are_escaped),	   cmocka_unit_test(secrets_become_variables),
-		cmocka_unit_test(shell_words_are_parted),  cmocka_unit_test(yaml_becomes_json),
+		cmocka_unit_test(links_are_cleaned),          cmocka_unit_test(names_are_made_of_anything),
+		cmocka_unit_test(texts_are_escaped),          cmocka_unit_test(secrets_become_variables),
+		cmocka_unit_test(shell_words_are_parted),     cmocka_unit_test(yaml_becomes_json),
 		cmocka_unit_test(what_is_written_reads_back),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

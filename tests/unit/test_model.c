@@ -6,6 +6,7 @@
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 #include <cmocka.h>
 
 #include "base/buf.h"
@@ -485,6 +486,54 @@ static void a_csv_row_is_a_target(void **state)
 	model_unref(m);
 }
 
+static void a_schema_travels_with_its_expectation(void **state)
+{
+	(void)state;
+	static const char whole[] = "body schema s.json {\"required\":[\"a b\\\"\\\\\"],\"x\":[1,0.10]}";
+	put("s.json", "{\r\n  \"required\": [ \"a b\\\"\\\\\" ],\n\t\"x\": [ 1, 0.10 ]\n}\n");
+	put("h.csv", "name,host,port\none,h1,1\ntwo,h2,2\n");
+	struct model *m = good("[target set]\ndriver = port\ntargets_from = h.csv\nexpect.shape = body schema s.json\n"
+			       "[target web]\nurl = web://h/\nexpect.shape = body schema s.json\n"
+			       "[step s]\ntarget = web\nexpect.own = body not schema s.json\n[plan p]\nrun = flow s\npace = rate 1/s\n");
+	const struct target *one = model_target(m, "set/one"), *two = model_target(m, "set/two"), *web = model_target(m, "web");
+	assert_string_equal(one->expects[0].value, whole);
+	assert_ptr_equal(one->expects[0].value, two->expects[0].value);
+	assert_string_equal(web->expects[0].value, whole);
+	assert_string_equal(m->steps[0]->expects[0].key, "own");
+	assert_int_equal(m->n_target_files, 2);
+	char *text = NULL;
+	size_t size = 0;
+	FILE *f = open_memstream(&text, &size);
+	model_print(m, f);
+	fclose(f);
+	unlink("s.json");
+	struct model *again = good(text);
+	assert_string_equal(model_target(again, "web")->expects[0].value, whole);
+	assert_int_equal(model_target(again, "web")->digest, web->digest);
+	model_unref(again);
+	model_unref(m);
+	free(text);
+}
+
+static void a_schema_that_is_none_is_told(void **state)
+{
+	(void)state;
+	static const char *const table[][2] = {
+		{ "{\n \"type\": \"objct\"\n}", "a.ini:3: [target t] expect.s: column 13: s.json: /type: expected null, boolean, object, array, "
+		                                "number, string or integer (did you mean \"object\"?)\n" },
+		{ "{\n x\n}", "a.ini:3: [target t] expect.s: s.json:2: it is no JSON: string or '}' expected near 'x'\n" },
+		{ "[]", "a.ini:3: [target t] expect.s: s.json: expected a schema: a JSON object\n" },
+		{ NULL, "a.ini:3: [target t] expect.s: can't read s.json: No such file or directory\n" },
+	};
+	for (size_t i = 0; i < ARRAY_LEN(table); i++) {
+		if (table[i][0])
+			put("s.json", table[i][0]);
+		else
+			unlink("s.json");
+		assert_errors("[target t]\nurl = web://h/\nexpect.s = body schema s.json\n", table[i][1]);
+	}
+}
+
 static void a_column_may_be_the_key_or_part_of_a_url(void **state)
 {
 	(void)state;
@@ -676,6 +725,8 @@ int main(void)
 		cmocka_unit_test(a_diff_tells_added_removed_and_changed),
 		cmocka_unit_test(a_model_lives_as_long_as_its_last_reference),
 		IN_DIR(a_csv_row_is_a_target),
+		IN_DIR(a_schema_travels_with_its_expectation),
+		IN_DIR(a_schema_that_is_none_is_told),
 		IN_DIR(a_column_may_be_the_key_or_part_of_a_url),
 		IN_DIR(file_sd_is_read),
 		IN_DIR(what_is_wrong_with_rows_is_told),

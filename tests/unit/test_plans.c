@@ -501,6 +501,9 @@ static void errors_of_steps_and_flows(void **state)
 		{ "[flow login]\nsteps = home\n", "a.ini:17: [flow login] the name is taken already, by the step at a.ini:15\n" },
 		{ "[flow f]\nsteps = login\nthik = 1s\n", "a.ini:19: [flow f] thik: unknown option (did you mean \"think\"?)\n" },
 		/* one error, not its echoes */
+		{ "[step s]\ntarget = hom\n[flow f]\nsteps = s\n[plan p]\nrun = flow f\npace = rate 1/s\n[plan q]\nrun = mix f\npace = rate 1/s\n"
+		  "[plan r]\nrun = f\nsetup = s\nteardown = f\npace = rate 1/s\n",
+		  "a.ini:18: [step s] target: unknown target \"hom\" (did you mean \"home\"?)\n" },
 		{ "[target bad]\nurl = web://h/\nnono = 1\n[step s]\ntarget = bad\n[flow f]\nsteps = s\n[plan p]\nrun = flow f\npace = rate 1/s\n",
 		  "a.ini:19: [target bad] nono: unknown option\n" },
 	};
@@ -739,6 +742,50 @@ static void windows_and_cron_entries_open_plans(void **state)
 	assert_wrong(cases, ARRAY_LEN(cases));
 }
 
+static void a_recorded_pace_has_the_times_of_its_file(void **state)
+{
+	(void)state;
+	char dir[] = "/tmp/probed-plans-XXXXXX";
+	assert_non_null(mkdtemp(dir));
+	char *path = xasprintf("%s/run.jsonl", dir);
+	FILE *f = fopen(path, "w");
+	assert_non_null(f);
+	fputs("{\"time\":\"2026-01-31T09:05:08.000Z\",\"x\":1}\n\n{\"time\":\"2026-01-31T09:05:07.500Z\"}\n"
+	      "{\"time\":\"2026-01-31T09:05:17.500Z\"}\n", f);
+	fclose(f);
+	char *text = xasprintf(BASE "[plan p]\nrun = home\npace = recorded %s x2\n", path);
+	struct model *m = good(text);
+	struct pace_cursor c;
+	int64_t at;
+	pace_begin(&c, model_plan(m, "p")->pace, 1);
+	assert_true(pace_next(&c, &at) && at == 0);
+	assert_true(pace_next(&c, &at) && at == 250 * NS_PER_MS);
+	assert_true(pace_next(&c, &at) && at == 5 * NS_PER_S);
+	assert_false(pace_next(&c, &at));
+	assert_true(model_plan(m, "p")->manual);
+	char *printed = print(m);
+	assert_non_null(strstr(printed, path));
+	model_unref(m);
+	free(printed);
+	free(text);
+	f = fopen(path, "w");
+	assert_non_null(f);
+	fputs("0\n1.5\nsoon\n", f);
+	fclose(f);
+	text = xasprintf("[plan p]\nrun = home\npace = recorded %s x2\n", path);
+	char *told = xasprintf("a.ini:19: [plan p] pace: %s:3: expected a JSON object with a \"time\" such as "
+			       "\"2026-01-31T09:05:07.123Z\", or a number of seconds\n", path);
+	assert_true(tells(text, told));
+	unlink(path);
+	free(told);
+	told = xasprintf("a.ini:19: [plan p] pace: can't read %s: No such file or directory\n", path);
+	assert_true(tells(text, told));
+	free(told);
+	free(text);
+	free(path);
+	rmdir(dir);
+}
+
 static void what_nothing_runs_is_a_warning(void **state)
 {
 	(void)state;
@@ -779,6 +826,7 @@ int main(void)
 		cmocka_unit_test(errors_of_limits),
 		cmocka_unit_test(names_in_templates_are_known),
 		cmocka_unit_test(what_nothing_runs_is_a_warning),
+		cmocka_unit_test(a_recorded_pace_has_the_times_of_its_file),
 		cmocka_unit_test(windows_and_cron_entries_open_plans),
 	};
 	registry = sample_registry();

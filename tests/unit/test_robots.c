@@ -81,7 +81,9 @@ static void the_group_is_ours_or_everybodys(void **state)
 		{ "User-agent: x\nUser-agent: probed\nDisallow: /a\n", false },
 		{ "User-agent: probed\nUser-agent: x\nDisallow: /a\n", false },
 		{ "User-agent: probed\nDisallow: /b\nUser-agent: x\nDisallow: /a\n", true },
-		{ "User-agent: probed\nDisallow: /b\n\nUser-agent: x\nDisallow: /\n\nUser-agent: probed\nDisallow: /a\n", false },
+		{ "User-agent: probed\nDisallow: /b\n\nUser-agent: x\nDisallow: /\n\nUser-agent: probed\nDisallow: "
+		  "/a\n",
+		  false },
 		{ "User-agent: probed\nSitemap: /s\nUser-agent: x\nDisallow: /a\n", false },
 		{ "User-agent: probed\n\nUser-agent: x\nDisallow: /a\n", false },
 		{ "Disallow: /a\n", true },

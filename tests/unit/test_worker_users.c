@@ -2,12 +2,15 @@
 /* test_worker_users.c - a worker by its frames: leases of users that run flow after flow, and the rows they are fed. */
 #include "worker_peer.h"
 
+#include <poll.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sys/wait.h>
 
 #include "base/mem.h"
 #include "plan/select.h"
+#include "run/channel.h"
 
 #define USERS 16 /* most that a small lease of these tests has */
 
@@ -405,6 +408,49 @@ static void a_thousand_users_come_and_go(void **state)
 	assert_true(nothing_more());
 }
 
+struct counts {
+	uint32_t results, runs, over;
+};
+
+static int count_frame(void *ctx, uint16_t type, struct cursor *c)
+{
+	struct counts *n = ctx;
+	n->results += type == WIRE_RESULT;
+	if (type == WIRE_FLOW_END) {
+		cursor_u32(c), cursor_u64(c);
+		if (cursor_u8(c))
+			n->over++;
+		else
+			n->runs++;
+	}
+	return 0;
+}
+
+/* 100 MB of results are to be had while nobody reads; a worker may hold 32 back before it gives up. */
+static void users_stand_still_while_nobody_reads(void **state)
+{
+	(void)state;
+	enum { N = 20, RUNS = 100 };
+	char text[50006] = "text=";
+	memset(text + 5, 'x', sizeof text - 6);
+	peer_target(peer, 1, "fx", "do=echo", text, NULL);
+	struct wire_users m = lease(N);
+	struct counts n = { 0 };
+	m.runs = RUNS;
+	send_lease(m);
+	for (int64_t until = clock_now_ns() + 400 * NS_PER_MS; clock_now_ns() < until;)
+		poll(NULL, 0, 20);
+	while (n.over < N) {
+		const char *why;
+		ssize_t got = recv(peer->fd, buf_reserve(&peer->in, 1 << 20), 1 << 20, 0);
+		assert_true(got > 0);
+		peer->in.len += (size_t)got;
+		assert_int_equal(frame_parse(&peer->in, count_frame, &n, &why), 0);
+	}
+	assert_int_equal(n.runs, N * RUNS);
+	assert_int_equal(n.results, N * RUNS);
+}
+
 /* --- rows ------------------------------------------------------------------------------------------------- */
 
 static uint32_t expect_ask(void)
@@ -460,6 +506,8 @@ static void each_row_is_used_once_and_in_order(void **state)
 		answer_free(&a);
 	}
 	assert_int_equal(seen, ROWS);
+	while (peer_count(peer, WIRE_ROWS_ASK)) /* asked for before the end was known */
+		expect_ask();
 	assert_true(nothing_more());
 }
 
@@ -473,6 +521,8 @@ static void without_a_row_a_user_waits(void **state)
 	send_lease(m);
 	assert_int_equal(expect_ask(), 2);
 	assert_true(nothing_more());
+	give_rows(0, 0, false); /* none just now: asked again, a little later */
+	assert_int_equal(expect_ask(), 2);
 	int64_t before = clock_now_ns();
 	give_rows(0, 1, false);
 	struct answer a = take_step();
@@ -514,6 +564,7 @@ int main(void)
 		TEST(hanging_up_ends_a_lease),
 		TEST(a_flow_that_is_gone_ends_its_users),
 		TEST(a_thousand_users_come_and_go),
+		TEST(users_stand_still_while_nobody_reads),
 		TEST(each_row_is_used_once_and_in_order),
 		TEST(without_a_row_a_user_waits),
 	};

@@ -31,7 +31,7 @@ static int64_t at(const char *text)
 	return timegm(&tm);
 }
 
-/* Prints "ZONE TIME OFFSET" for the start and each change of it, of all zones; looks every eight days. */
+/* Prints "ZONE TIME OFFSET" for the start and each change of it, of all zones; looks every three days. */
 static const char script[] =
 	"import zoneinfo as zi, datetime as d\n"
 	"def off(z, t): return int(d.datetime.fromtimestamp(t, z).utcoffset().total_seconds())\n"
@@ -40,7 +40,7 @@ static const char script[] =
 	"    o = off(z, t)\n"
 	"    print(n, t, o)\n"
 	"    while t < end:\n"
-	"        u = min(t + 691200, end)\n"
+	"        u = min(t + 259200, end)\n"
 	"        p = off(z, u)\n"
 	"        a, b = t, u\n"
 	"        while p != o and b - a > 1:\n"
