@@ -204,6 +204,7 @@ int lease_add(struct worker *w, const struct wire_users *m)
 	if (lease_find(w, m->lease))
 		return -1;
 	struct lease *l = lease_new(w, m);
+	int64_t now = clock_now_ns();
 	for (uint32_t i = 0; i < m->n_users; i++) {
 		uint32_t slot = m->slots[i], k = m->first + i;
 		if (w->slots[slot] || w->users[slot])
@@ -213,6 +214,8 @@ int lease_add(struct worker *w, const struct wire_users *m)
 		u->number = k;
 		l->n_users++;
 		u->step_due_ns = ramped(m, k);
+		if (u->step_due_ns < now) /* lent again after a worker was lost: due from here on */
+			u->step_due_ns = now;
 		user_wake_at(u, u->step_due_ns < l->stop_ns ? u->step_due_ns : l->stop_ns);
 	}
 	ask_rows(l);

@@ -207,6 +207,14 @@ static void users_start_along_the_ramp(void **state)
 		answer_free(&a);
 	}
 	assert_int_equal(runs_until_over(4), 4);
+	m = lease(1);
+	m.begin_ns -= 60 * NS_PER_S; /* lent late: it is due from then on */
+	int64_t before = clock_now_ns();
+	send_lease(m);
+	struct answer a = take_step();
+	assert_true(a.result.due_ns >= before && a.result.due_ns <= a.result.start_ns);
+	answer_free(&a);
+	assert_int_equal(runs_until_over(1), 1);
 }
 
 static void users_think_between_runs(void **state)
