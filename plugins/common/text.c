@@ -57,7 +57,7 @@ size_t text_utf8(const char *text, size_t n)
 		     : s[0] >= 0xc2 && s[0] <= 0xdf ? 2
 		     : (s[0] & 0xf0) == 0xe0        ? 3
 		     : s[0] >= 0xf0 && s[0] <= 0xf4 ? 4
-		                                    : 0;
+						    : 0;
 	if (!len || len > n)
 		return 0;
 	for (size_t i = 1; i < len; i++)

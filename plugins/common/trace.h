@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* trace.h - the ids of a probe's trace and span, as the core's {{traceparent}} sends them along: derived from the result's
- * id, so that nothing has to be handed over. */
+/* trace.h - the ids of a probe's trace and span, as the core's {{traceparent}} sends them along: derived from the
+ * result's id, so that nothing has to be handed over. */
 #ifndef COMMON_TRACE_H
 #define COMMON_TRACE_H
 

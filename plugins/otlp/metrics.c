@@ -58,7 +58,8 @@ static struct attrs attributes(struct builder *b, const struct series *s)
 	return a;
 }
 
-static Otlp__NumberPoint *number(struct builder *b, int metric, const struct series *s, const char *key, const char *value)
+static Otlp__NumberPoint *number(struct builder *b, int metric, const struct series *s, const char *key,
+				 const char *value)
 {
 	Otlp__NumberPoint *p = pool_get(b->pool, sizeof *p);
 	struct attrs a = attributes(b, s);
@@ -74,14 +75,16 @@ static Otlp__NumberPoint *number(struct builder *b, int metric, const struct ser
 	return p;
 }
 
-static void put_int(struct builder *b, int metric, const struct series *s, const char *key, const char *value, int64_t v)
+static void put_int(struct builder *b, int metric, const struct series *s, const char *key, const char *value,
+		    int64_t v)
 {
 	Otlp__NumberPoint *p = number(b, metric, s, key, value);
 	p->has_as_int = 1;
 	p->as_int = v;
 }
 
-static void put_seconds(struct builder *b, int metric, const struct series *s, const char *key, const char *value, int64_t ns)
+static void put_seconds(struct builder *b, int metric, const struct series *s, const char *key, const char *value,
+			int64_t ns)
 {
 	Otlp__NumberPoint *p = number(b, metric, s, key, value);
 	p->has_as_double = 1;

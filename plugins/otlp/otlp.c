@@ -33,26 +33,58 @@ enum {
 
 static const struct probed_option options[] = {
 	PUSH_OPTION_TABLE(BASE_PUSH),
-	[OPT_ENDPOINT] = { .name = "endpoint", .type = PROBED_TYPE_URL, .def = "http://127.0.0.1:4318",
-	                   .help = "The collector; /v1/traces and /v1/metrics are added." },
-	[OPT_TRACES] = { .name = "traces", .type = PROBED_TYPE_BOOLEAN, .def = "yes", .help = "Whether each probe is sent as a trace." },
-	[OPT_METRICS] = { .name = "metrics", .type = PROBED_TYPE_BOOLEAN, .def = "yes", .help = "Whether metrics are sent." },
-	[OPT_PHASES] = { .name = "phases", .type = PROBED_TYPE_BOOLEAN, .def = "yes",
-	                 .help = "Whether each phase of a probe has a span of its own." },
-	[OPT_FACTS] = { .name = "facts", .type = PROBED_TYPE_BOOLEAN, .def = "yes", .help = "Whether facts are attributes of spans." },
-	[OPT_INTERVAL] = { .name = "interval", .type = PROBED_TYPE_DURATION, .def = "10s", .min = 1000000000,
-	                   .max = INT64_C(3600000000000), .help = "From one sending of the metrics to the next." },
-	[OPT_EXPIRE] = { .name = "expire", .type = PROBED_TYPE_DURATION, .def = "1h", .min = INT64_C(10000000000),
-	                 .max = INT64_C(31536000000000000),
-	                 .help = "Targets without a result for so long are no longer sent; more than their interval." },
-	[OPT_TARGETS] = { .name = "targets", .type = PROBED_TYPE_INTEGER, .def = "100000", .min = 1, .max = 10000000,
-	                  .help = "Targets and sub-results whose metrics are remembered; further ones have none." },
-	[OPT_HISTOGRAM] = { .name = "histogram", .type = PROBED_TYPE_CHOICE, .def = "explicit", .choices = "explicit|exponential",
-	                    .help = "Kind of the latency's histogram." },
-	[OPT_RESOURCE] = { .name = "resource", .type = PROBED_TYPE_MAP,
-	                   .help = "Attributes of the resource; service.name is probed and service.instance.id the host's name "
-	                           "unless said here." },
-	[OPT_GZIP] = { .name = "gzip", .type = PROBED_TYPE_BOOLEAN, .def = "yes", .help = "Whether requests are compressed." },
+	[OPT_ENDPOINT] = { .name = "endpoint",
+			   .type = PROBED_TYPE_URL,
+			   .def = "http://127.0.0.1:4318",
+			   .help = "The collector; /v1/traces and /v1/metrics are added." },
+	[OPT_TRACES] = { .name = "traces",
+			 .type = PROBED_TYPE_BOOLEAN,
+			 .def = "yes",
+			 .help = "Whether each probe is sent as a trace." },
+	[OPT_METRICS] = { .name = "metrics",
+			  .type = PROBED_TYPE_BOOLEAN,
+			  .def = "yes",
+			  .help = "Whether metrics are sent." },
+	[OPT_PHASES] = { .name = "phases",
+			 .type = PROBED_TYPE_BOOLEAN,
+			 .def = "yes",
+			 .help = "Whether each phase of a probe has a span of its own." },
+	[OPT_FACTS] = { .name = "facts",
+			.type = PROBED_TYPE_BOOLEAN,
+			.def = "yes",
+			.help = "Whether facts are attributes of spans." },
+	[OPT_INTERVAL] = { .name = "interval",
+			   .type = PROBED_TYPE_DURATION,
+			   .def = "10s",
+			   .min = 1000000000,
+			   .max = INT64_C(3600000000000),
+			   .help = "From one sending of the metrics to the next." },
+	[OPT_EXPIRE] = { .name = "expire",
+			 .type = PROBED_TYPE_DURATION,
+			 .def = "1h",
+			 .min = INT64_C(10000000000),
+			 .max = INT64_C(31536000000000000),
+			 .help = "Targets without a result for so long are no longer sent; more than their interval." },
+	[OPT_TARGETS] = { .name = "targets",
+			  .type = PROBED_TYPE_INTEGER,
+			  .def = "100000",
+			  .min = 1,
+			  .max = 10000000,
+			  .help = "Targets and sub-results whose metrics are remembered; further ones have none." },
+	[OPT_HISTOGRAM] = { .name = "histogram",
+			    .type = PROBED_TYPE_CHOICE,
+			    .def = "explicit",
+			    .choices = "explicit|exponential",
+			    .help = "Kind of the latency's histogram." },
+	[OPT_RESOURCE] = { .name = "resource",
+			   .type = PROBED_TYPE_MAP,
+			   .help = "Attributes of the resource; service.name is probed and service.instance.id the "
+				   "host's name "
+				   "unless said here." },
+	[OPT_GZIP] = { .name = "gzip",
+		       .type = PROBED_TYPE_BOOLEAN,
+		       .def = "yes",
+		       .help = "Whether requests are compressed." },
 };
 
 struct otlp {
@@ -66,7 +98,7 @@ struct otlp {
 	struct text packed;
 	int gzip;
 	int64_t interval_ns, expire_ns, next_ns;
-	int unsent; /* results since the last metrics */
+	int unsent;          /* results since the last metrics */
 	uint32_t records[2]; /* in the spans; in the metrics */
 };
 
@@ -172,9 +204,10 @@ static void sink_close(void *sink)
 }
 
 static struct push *open_push(const struct otlp *o, const struct probed_sink_args *args, const char *path, char *error,
-                              uint64_t error_size)
+			      uint64_t error_size)
 {
-	const char *const headers[] = { "Content-Type: application/x-protobuf", o->gzip ? "Content-Encoding: gzip" : NULL, NULL };
+	const char *const headers[] = { "Content-Type: application/x-protobuf",
+					o->gzip ? "Content-Encoding: gzip" : NULL, NULL };
 	const char *endpoint = probed_sink_option(args, OPT_ENDPOINT)->s;
 	size_t n = strlen(endpoint), size = n + strlen(path) + 1;
 	char *url = malloc(size);
@@ -219,7 +252,8 @@ static int check_options(const struct probed_sink_args *args, char *error, uint6
 	return 0;
 }
 
-static int32_t sink_open(const struct probed_sink_args *args, int32_t check, void **sink, char *error, uint64_t error_size)
+static int32_t sink_open(const struct probed_sink_args *args, int32_t check, void **sink, char *error,
+			 uint64_t error_size)
 {
 	if (check_options(args, error, error_size))
 		return -1;
@@ -240,7 +274,8 @@ static int32_t sink_open(const struct probed_sink_args *args, int32_t check, voi
 	return 0;
 }
 
-static int32_t sink_write(void *sink, uint32_t n, const struct probed_record *const *records, char *error, uint64_t error_size)
+static int32_t sink_write(void *sink, uint32_t n, const struct probed_record *const *records, char *error,
+			  uint64_t error_size)
 {
 	struct otlp *o = sink;
 	int64_t now = host->now();
@@ -277,7 +312,8 @@ static int32_t sink_flush(void *sink, char *error, uint64_t error_size)
 			queue_metrics(o);
 		/* a collector that hangs is waited for once in a flush */
 		int64_t left = began + FLUSH_NS - host->now();
-		metrics = push_send(o->metrics, left > 0 ? FLUSH_NS : 0, traces ? other : error, traces ? sizeof other : error_size);
+		metrics = push_send(o->metrics, left > 0 ? FLUSH_NS : 0, traces ? other : error,
+				    traces ? sizeof other : error_size);
 	}
 	if (traces > 0 || metrics > 0)
 		return (traces > 0 ? traces : 0) + (metrics > 0 ? metrics : 0);
@@ -292,13 +328,13 @@ static int32_t load(const struct probed_host *h)
 
 static const struct probed_sink sinks[] = {
 	{
-		.name = "otlp",
-		.summary = "Sends traces and metrics to an OpenTelemetry collector.",
-		PROBED_TABLE(options, option, options),
-		.open = sink_open,
-		.write = sink_write,
-		.flush = sink_flush,
-		.close = sink_close,
+	    .name = "otlp",
+	    .summary = "Sends traces and metrics to an OpenTelemetry collector.",
+	    PROBED_TABLE(options, option, options),
+	    .open = sink_open,
+	    .write = sink_write,
+	    .flush = sink_flush,
+	    .close = sink_close,
 	},
 };
 

@@ -40,7 +40,8 @@ static Otlp__Span *new_span(struct spans *s, const char *name, int32_t kind, int
 	return span;
 }
 
-static void set_ids(struct spans *s, Otlp__Span *span, const uint8_t trace[16], const uint8_t id[8], const uint8_t *parent)
+static void set_ids(struct spans *s, Otlp__Span *span, const uint8_t trace[16], const uint8_t id[8],
+		    const uint8_t *parent)
 {
 	span->has_trace_id = span->has_span_id = 1;
 	span->trace_id = bytes(&s->pool, trace, 16);
@@ -119,7 +120,8 @@ void spans_add(struct spans *s, const struct probed_record *r)
 	if (r->kind != PROBED_RECORD_RESULT)
 		return;
 	trace_of_probe(r->id_epoch, r->id_seq, trace, probe);
-	snprintf(name, sizeof name, "%s %s%s%s", r->driver ? r->driver : "probe", r->target, r->sub ? " " : "", r->sub ? r->sub : "");
+	snprintf(name, sizeof name, "%s %s%s%s", r->driver ? r->driver : "probe", r->target, r->sub ? " " : "",
+		 r->sub ? r->sub : "");
 	Otlp__Span *span = new_span(s, name, KIND_CLIENT, r->time_ns, r->service_ns);
 	if (!span)
 		return;

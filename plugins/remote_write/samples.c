@@ -77,7 +77,8 @@ struct point {
 	int rc;
 };
 
-static Remote__TimeSeries *make(struct samples *s, const struct samples_label *list, uint32_t n, double value, int64_t wall_ms)
+static Remote__TimeSeries *make(struct samples *s, const struct samples_label *list, uint32_t n, double value,
+				int64_t wall_ms)
 {
 	Remote__TimeSeries *t = pool_get(&s->pool, sizeof *t);
 	Remote__Sample *sample = pool_get(&s->pool, sizeof *sample), **samples = pool_get(&s->pool, sizeof *samples);
@@ -98,8 +99,10 @@ static void put(struct point *p, const char *name, const struct samples_label *m
 	static const struct samples_label none = { NULL, NULL };
 	struct samples *s = p->s;
 	const struct series *of = p->of;
-	const struct samples_label mine[] = { { "__name__", name }, { "driver", of->driver }, { "sub", of->sub ? of->sub : "" },
-		                              { "target", of->target } };
+	const struct samples_label mine[] = { { "__name__", name },
+					      { "driver", of->driver },
+					      { "sub", of->sub ? of->sub : "" },
+					      { "target", of->target } };
 	struct samples_label list[OWN_MAX];
 	uint32_t n = 0, k = 0;
 	for (more = more ? more : &none; k < 4 || more->name;)
@@ -134,10 +137,13 @@ static void put_verdict(struct point *p)
 	put(p, "probed_probe_duration_seconds", NULL, (double)of->service_ns / 1e9);
 	for (uint32_t i = 0; i < PROBED_PHASES; i++)
 		if (of->phase_ns[i] >= 0)
-			put_with(p, "probed_probe_phase_seconds", "phase", record_phase(i), (double)of->phase_ns[i] / 1e9);
+			put_with(p, "probed_probe_phase_seconds", "phase", record_phase(i),
+				 (double)of->phase_ns[i] / 1e9);
 	put(p, "probed_probe_last_timestamp_seconds", NULL, (double)of->wall_ns / 1e9);
 	for (uint32_t i = 0; i < of->n_facts; i++) {
-		const struct samples_label more[] = { { "fact", of->facts[i].name }, { "unit", of->facts[i].unit }, { NULL, NULL } };
+		const struct samples_label more[] = { { "fact", of->facts[i].name },
+						      { "unit", of->facts[i].unit },
+						      { NULL, NULL } };
 		put(p, "probed_fact", more, of->facts[i].value);
 	}
 }
