@@ -94,7 +94,12 @@ static void fill_choice(struct plan_run *run, struct run_choice *c, const struct
 		c->n_seqs += 1 + t->retry;
 		int64_t think_ns = t->step && t->step->think_max_ns ? t->step->think_max_ns : choice->think_max_ns;
 		c->longest_ns += t->timeout_ns * (1 + (int64_t)t->retry) + think_ns;
-		c->limited |= gates_limited(core->gates, t, run->plan);
+		bool limited = gates_limited(core->gates, t, run->plan);
+		c->limited |= limited;
+		if (limited && !s->gated) {
+			s->gated = true;
+			crew_target_add(core->crew, s);
+		}
 		if (run->n_choices <= SPREAD_MAX)
 			crew_spread(core->crew, s);
 	}

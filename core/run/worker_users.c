@@ -31,7 +31,8 @@ struct lease {
 	uint32_t *flows; /* by choice */
 	struct row *vars; /* of each run */
 	uint32_t total, n_users;
-	int64_t stop_ns, think_min_ns, think_max_ns;
+	int64_t stop_ns;
+	struct pace_gap think;
 	uint64_t runs, seq, used; /* used: numbers given to results */
 	bool fed, asked, answered, rows_end, stopping;
 	STAILQ_HEAD(, row) rows;
@@ -161,7 +162,7 @@ static struct lease *lease_new(struct worker *w, const struct wire_users *m)
 	struct lease *l = xnew(struct lease);
 	*l = (struct lease){
 		.magic = LEASE_MAGIC, .id = m->lease, .plan = m->plan, .worker = w, .total = m->total, .stop_ns = m->stop_ns,
-		.think_min_ns = m->think_min_ns, .think_max_ns = m->think_max_ns, .runs = m->runs, .seq = m->seq, .fed = m->rows,
+		.think = m->think, .runs = m->runs, .seq = m->seq, .fed = m->rows,
 		.batch = m->n_users < ROWS_BATCH ? m->n_users : ROWS_BATCH,
 	};
 	l->ask_again.fn = on_ask_again;
@@ -282,7 +283,7 @@ bool lease_next(struct vuser *u)
 void lease_run_ended(struct vuser *u, bool idle)
 {
 	struct lease *l = u->lease;
-	int64_t next = u->end_ns + user_think(u, l->think_min_ns, l->think_max_ns);
+	int64_t next = u->end_ns + pace_gap_draw(&l->think, user_random(u), 0);
 	if (idle && next < u->end_ns + EMPTY_RUN_REST_NS)
 		next = u->end_ns + EMPTY_RUN_REST_NS;
 	if (next < u->rest_until_ns)

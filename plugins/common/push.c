@@ -12,7 +12,7 @@
 #define BACKOFF_MAX_NS (30 * NS_PER_S)
 #define RETRY_AFTER_MAX_NS (300 * NS_PER_S)
 #define ANSWER_MAX 240 /* bytes of an answer that a message quotes */
-#define AT_END_NS (1500 * NS_PER_MS)
+#define AT_END_MS 700 /* the daemon does not wait for long */
 
 struct batch {
 	struct batch *next;
@@ -293,7 +293,8 @@ void push_free(struct push *p)
 	char error[500] = "there was no time left";
 	uint64_t lost = 0;
 	p->retry_ns = 0;
-	for (int32_t rc; (rc = push_send(p, AT_END_NS, error, sizeof error)) > 0;)
+	curl_easy_setopt(p->curl, CURLOPT_TIMEOUT_MS, (long)AT_END_MS);
+	for (int32_t rc; (rc = push_send(p, AT_END_MS * NS_PER_MS, error, sizeof error)) > 0;)
 		lost += (uint64_t)rc;
 	for (const struct batch *b = p->first; b; b = b->next)
 		lost += b->records;

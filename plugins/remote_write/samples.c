@@ -32,7 +32,7 @@ static int hand_over(struct samples *s)
 	int rc = -1;
 	request.timeseries = (Remote__TimeSeries **)s->series;
 	request.n_timeseries = s->n;
-	size_t size = s->n && !s->pool.failed ? remote__write_request__get_packed_size(&request) : 0;
+	size_t size = s->n ? remote__write_request__get_packed_size(&request) : 0;
 	uint8_t *data = size ? malloc(size) : NULL;
 	if (data) {
 		remote__write_request__pack(&request, data);
@@ -49,31 +49,23 @@ static int hand_over(struct samples *s)
 static Remote__Label *label(struct samples *s, const char *name, const char *value)
 {
 	Remote__Label *l = pool_get(&s->pool, sizeof *l);
-	if (!l)
-		return NULL;
 	remote__label__init(l);
 	l->name = (char *)(uintptr_t)name; /* lives longer than the request */
 	l->value = pool_string(&s->pool, value, strlen(value));
-	return l->value ? l : NULL;
+	return l;
 }
 
 /* Both lists are sorted by name; __name__ sorts before all small letters, but not before capitals. */
-static int put_labels(struct samples *s, Remote__TimeSeries *t, const struct samples_label *list, uint32_t n)
+static void put_labels(struct samples *s, Remote__TimeSeries *t, const struct samples_label *list, uint32_t n)
 {
 	t->labels = pool_get(&s->pool, (n + s->n_external) * sizeof(Remote__Label *));
-	if (!t->labels)
-		return -1;
 	for (uint32_t i = 0, e = 0; i < n || e < s->n_external;) {
 		int external = i == n || (e < s->n_external && strcmp(s->external[e].name, list[i].name) < 0);
 		const struct samples_label *from = external ? &s->external[e++] : &list[i++];
 		if (!*from->value)
 			continue; /* as good as none */
-		Remote__Label *l = label(s, from->name, from->value);
-		if (!l)
-			return -1;
-		t->labels[t->n_labels++] = l;
+		t->labels[t->n_labels++] = label(s, from->name, from->value);
 	}
-	return 0;
 }
 
 /* --- samples ----------------------------------------------------------------------------------- */
@@ -89,8 +81,6 @@ static Remote__TimeSeries *make(struct samples *s, const struct samples_label *l
 {
 	Remote__TimeSeries *t = pool_get(&s->pool, sizeof *t);
 	Remote__Sample *sample = pool_get(&s->pool, sizeof *sample), **samples = pool_get(&s->pool, sizeof *samples);
-	if (!t || !sample || !samples)
-		return NULL;
 	remote__time_series__init(t);
 	remote__sample__init(sample);
 	sample->value = value;
@@ -98,7 +88,8 @@ static Remote__TimeSeries *make(struct samples *s, const struct samples_label *l
 	*samples = sample;
 	t->samples = samples;
 	t->n_samples = 1;
-	return put_labels(s, t, list, n) ? NULL : t;
+	put_labels(s, t, list, n);
+	return t;
 }
 
 /* One sample; `more` are labels beside target, driver and sub, sorted, ended by a NULL name. */
@@ -113,12 +104,7 @@ static void put(struct point *p, const char *name, const struct samples_label *m
 	uint32_t n = 0, k = 0;
 	for (more = more ? more : &none; k < 4 || more->name;)
 		list[n++] = k == 4 || (more->name && strcmp(more->name, mine[k].name) < 0) ? *more++ : mine[k++];
-	void *t = make(s, list, n, value, p->wall_ms);
-	if (!t) {
-		p->rc = -1;
-		return;
-	}
-	s->series[s->n++] = t;
+	s->series[s->n++] = make(s, list, n, value, p->wall_ms);
 	if (s->n == s->batch && hand_over(s))
 		p->rc = -1;
 }

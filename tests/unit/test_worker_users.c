@@ -222,8 +222,8 @@ static void users_think_between_runs(void **state)
 	(void)state;
 	struct wire_users m = lease(3);
 	m.runs = 4;
-	m.think_min_ns = 5 * NS_PER_MS;
-	m.think_max_ns = 25 * NS_PER_MS;
+	m.think.min_ns = 5 * NS_PER_MS;
+	m.think.max_ns = 25 * NS_PER_MS;
 	send_lease(m);
 	int64_t last[USERS] = { 0 }, shortest = INT64_MAX, longest = 0;
 	for (uint32_t over = 0; over < 3;) {
@@ -289,7 +289,7 @@ static void users_end_at_the_stop(void **state)
 	peer_flow(peer, 1, 0, 2, 1, 2);
 	m.runs = 0;
 	m.stop_ns = clock_now_ns() + 100 * NS_PER_MS;
-	m.think_min_ns = m.think_max_ns = 5 * NS_PER_MS;
+	m.think.min_ns = m.think.max_ns = 5 * NS_PER_MS;
 	send_lease(m);
 	for (uint32_t over = 0; over < 3;) {
 		struct peer_end end = peer_flow_end(peer);
@@ -349,8 +349,8 @@ static void a_lease_drains(void **state)
 	(void)state;
 	struct wire_users m = lease(USERS);
 	m.runs = 0;
-	m.think_min_ns = 0;
-	m.think_max_ns = 3600 * NS_PER_S;
+	m.think.min_ns = 0;
+	m.think.max_ns = 3600 * NS_PER_S;
 	send_lease(m);
 	peer_sync(peer);
 	peer_send(peer, WIRE_DRAIN, NULL);
@@ -407,7 +407,7 @@ static void a_thousand_users_come_and_go(void **state)
 	peer_flow(peer, 1, 0, 3, 1, 2, 1);
 	struct wire_users m = lease(1000);
 	m.runs = 3;
-	m.think_max_ns = 5 * NS_PER_MS;
+	m.think.max_ns = 5 * NS_PER_MS;
 	m.ramp_ns = 20 * NS_PER_MS;
 	send_lease(m);
 	assert_int_equal(runs_until_over(1000), 3000);
