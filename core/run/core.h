@@ -63,6 +63,7 @@ struct subject {
 	struct wheel_timer due;
 	struct flight *flight; /* monitoring's, under way; NULL: none; it never overlaps itself */
 	uint32_t n_flights;    /* under way, plans' too */
+	bool gated;            /* steps and hops ask for tokens: a gate stands before it, or before a plan that probes it */
 	bool spread;           /* a plan probes it from all workers of its pool, which then all have it */
 	struct probe_stat stat;
 	struct sub_stat *subs;

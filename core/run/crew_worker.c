@@ -56,6 +56,7 @@ void worker_end(struct worker *w)
 void worker_send_target(struct worker *w, const struct subject *s)
 {
 	struct wire_target m = wire_target_of(s->target, s->id);
+	m.flags = s->gated ? TARGET_GATED : 0;
 	wire_put_target(worker_begin(w, WIRE_TARGET_ADD), &m);
 	worker_end(w);
 }

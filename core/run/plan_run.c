@@ -94,7 +94,12 @@ static void fill_choice(struct plan_run *run, struct run_choice *c, const struct
 		c->n_seqs += 1 + t->retry;
 		int64_t think_ns = t->step && t->step->think_max_ns ? t->step->think_max_ns : choice->think_max_ns;
 		c->longest_ns += t->timeout_ns * (1 + (int64_t)t->retry) + think_ns;
-		c->limited |= gates_limited(core->gates, t, run->plan);
+		bool limited = gates_limited(core->gates, t, run->plan);
+		c->limited |= limited;
+		if (limited && !s->gated) {
+			s->gated = true;
+			crew_target_add(core->crew, s);
+		}
 		if (run->n_choices <= SPREAD_MAX)
 			crew_spread(core->crew, s);
 	}
@@ -263,6 +268,12 @@ static void enter(struct plan_run *run, enum plan_state state)
 	}
 }
 
+/* All have ended by themselves: the data did, or their time. */
+static bool users_are_done(const struct plan_run *run)
+{
+	return pace_users(run->pace) && !run->n_lost_users;
+}
+
 static void finish(struct plan_run *run)
 {
 	if (run->inflight || run->waiting)
@@ -276,6 +287,8 @@ static void finish(struct plan_run *run)
 		}
 		run->base_ns = clock_now_ns();
 		enter(run, run->stopping ? PLAN_ENDS : PLAN_PACES);
+	} else if (run->state == PLAN_PACES && users_are_done(run)) {
+		plan_pace_end(run);
 	} else if (run->state == PLAN_ENDS) {
 		enter(run, PLAN_ENDS);
 	} else if (run->state == PLAN_TEARDOWN) {
@@ -291,7 +304,8 @@ static void on_settle(struct wheel_timer *t)
 
 void plan_settle(struct plan_run *run)
 {
-	if (!run->inflight && !run->waiting && run->state != PLAN_PACES && run->state != PLAN_OVER && !wheel_running(&run->settle))
+	bool paces = run->state == PLAN_PACES && !users_are_done(run);
+	if (!run->inflight && !run->waiting && !paces && run->state != PLAN_OVER && !wheel_running(&run->settle))
 		loop_timer_set(run->core->loop, &run->settle, run->core->loop->now_ns);
 }
 

@@ -82,11 +82,14 @@ static void apply_target(struct core *core, const struct target *t, struct summa
 	else
 		subject_retarget(core, s, t);
 	s->generation = core->generation;
+	bool gated = gates_limited(core->gates, t, NULL);
+	bool newly_gated = gated && !s->gated;
+	s->gated |= gated;
 	struct seat *home = crew_seat(core->crew, t), *old = s->home;
 	s->home = home;
 	if (old && old != home && !(s->spread && crew_same_pool(s, old)))
 		crew_target_remove(core->crew, old, s);
-	if (changed || old != home)
+	if (changed || newly_gated || old != home)
 		crew_target_add(core->crew, s);
 	if (is_new && core->scheduling)
 		subject_schedule(core, s);
@@ -148,6 +151,7 @@ static void apply(struct core *core, struct model *model, const char *const *cha
 		remove_absent(core, &sum);
 	}
 	core->model = model;
+	gates_apply(core->gates, model);
 	set_log(core, &model->settings);
 	crew_apply(core->crew, model, changed_plugins, n_changed);
 	for (size_t i = 0; i < model->n_targets; i++)
@@ -155,7 +159,6 @@ static void apply(struct core *core, struct model *model, const char *const *cha
 	for (size_t i = 0; i < model->n_steps; i++)
 		apply_target(core, model->steps[i], &sum);
 	crew_settle(core->crew);
-	gates_apply(core->gates, model);
 	plans_apply(core);
 	core_rows_rebuild(core);
 	health_save(core, false);

@@ -162,7 +162,7 @@ static void shell_words_are_parted(void **state)
 		const char *p = cases[i].text;
 		struct words w;
 		CLEANUP_BUF struct buf out = { 0 };
-		int rc = words_next(&w, &p, p + strlen(p));
+		int rc = shell_words_next(&w, &p, p + strlen(p));
 		if (rc < 0)
 			buf_puts(&out, "!");
 		for (size_t k = 0; k < w.n; k++)

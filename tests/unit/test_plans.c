@@ -501,6 +501,9 @@ static void errors_of_steps_and_flows(void **state)
 		{ "[flow login]\nsteps = home\n", "a.ini:17: [flow login] the name is taken already, by the step at a.ini:15\n" },
 		{ "[flow f]\nsteps = login\nthik = 1s\n", "a.ini:19: [flow f] thik: unknown option (did you mean \"think\"?)\n" },
 		/* one error, not its echoes */
+		{ "[step s]\ntarget = hom\n[flow f]\nsteps = s\n[plan p]\nrun = flow f\npace = rate 1/s\n[plan q]\nrun = mix f\npace = rate 1/s\n"
+		  "[plan r]\nrun = f\nsetup = s\nteardown = f\npace = rate 1/s\n",
+		  "a.ini:18: [step s] target: unknown target \"hom\" (did you mean \"home\"?)\n" },
 		{ "[target bad]\nurl = web://h/\nnono = 1\n[step s]\ntarget = bad\n[flow f]\nsteps = s\n[plan p]\nrun = flow f\npace = rate 1/s\n",
 		  "a.ini:19: [target bad] nono: unknown option\n" },
 	};
