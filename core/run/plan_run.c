@@ -85,6 +85,7 @@ static void fill_choice(struct plan_run *run, struct run_choice *c, const struct
 	c->choice = choice;
 	c->steps = xcalloc(choice->n_steps, sizeof(struct subject *));
 	c->flow = flow ? run->id << 16 | number : UINT32_MAX;
+	run->flows |= flow;
 	c->n_seqs = 1; /* a slot that has more than one is a virtual user's */
 	for (uint32_t i = 0; i < choice->n_steps; i++) {
 		const struct target *t = choice->steps[i];

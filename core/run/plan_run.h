@@ -70,6 +70,7 @@ struct plan_run {
 	char why[120];
 	struct run_choice *choices;
 	uint32_t n_choices; /* with setup and teardown */
+	bool flows;         /* some of them are */
 	uint32_t *measure_of; /* by subject id; UINT32_MAX: none */
 	uint32_t n_measure_of;
 	struct tally_step *measures;

@@ -64,6 +64,8 @@ static void dispatch(struct plan_run *run, struct flight *f)
 {
 	struct core *core = run->core;
 	run->inflight++;
+	if (run->flows)
+		tally_started(run->tally, f->due_ns - run->t0_ns, 1);
 	if (f->kind == FLIGHT_PLAN)
 		tally_sent(run->tally, f->measure, 1, f->due_ns - run->t0_ns);
 	if (f->subject->spread)

@@ -51,6 +51,10 @@ void *pool_get(struct pool *p, size_t size)
 char *pool_string(struct pool *p, const char *s, size_t n)
 {
 	struct text t = { 0 };
+	if (text_is_clean(s, n)) {
+		char *same = pool_get(p, n + 1);
+		return n ? memcpy(same, s, n) : same;
+	}
 	text_clean(&t, s, n);
 	if (t.failed)
 		no_memory();

@@ -5,6 +5,11 @@
 #include <stdio.h>
 #include <string.h>
 
+struct attr {
+	Otlp__KeyValue kv;
+	Otlp__AnyValue value;
+};
+
 static Otlp__AnyValue *add(struct attrs *a, const char *key)
 {
 	if (a->n == a->cap) {
@@ -15,13 +20,13 @@ static Otlp__AnyValue *add(struct attrs *a, const char *key)
 		a->list = list;
 		a->cap = cap;
 	}
-	Otlp__KeyValue *kv = pool_get(a->pool, sizeof *kv);
-	otlp__key_value__init(kv);
-	kv->key = pool_string(a->pool, key, strlen(key));
-	kv->value = pool_get(a->pool, sizeof *kv->value);
-	otlp__any_value__init(kv->value);
-	a->list[a->n++] = kv;
-	return kv->value;
+	struct attr *new = pool_get(a->pool, sizeof *new);
+	otlp__key_value__init(&new->kv);
+	otlp__any_value__init(&new->value);
+	new->kv.key = (char *)(uintptr_t)key;
+	new->kv.value = &new->value;
+	a->list[a->n++] = &new->kv;
+	return &new->value;
 }
 
 static void set_text(struct attrs *a, Otlp__AnyValue *v, const char *s, size_t n)
@@ -75,7 +80,7 @@ void attrs_fact(struct attrs *a, const struct probed_record *r, uint32_t i, uint
 {
 	char key[300];
 	snprintf(key, sizeof key, "probed.fact.%s", record_fact(r, i)->name);
-	Otlp__AnyValue *v = add(a, key);
+	Otlp__AnyValue *v = add(a, pool_string(a->pool, key, strlen(key)));
 	if (!record_fact_many(record_fact(r, i))) {
 		set_fact(a, v, record_fact(r, i));
 		return;

@@ -15,7 +15,7 @@ struct attrs {
 	size_t n, cap;
 };
 
-/* Keys are copied, and must be ASCII. A NULL text adds nothing. */
+/* Keys are not copied, and live as long as the pool. A NULL text adds nothing. */
 void attrs_text(struct attrs *a, const char *key, const char *value);
 void attrs_int(struct attrs *a, const char *key, int64_t value);
 void attrs_double(struct attrs *a, const char *key, double value);

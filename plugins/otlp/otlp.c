@@ -132,7 +132,7 @@ static void make_resource(struct otlp *o, const struct probed_value *map)
 		attrs_text(&a, "service.instance.id", name);
 	for (uint32_t i = 0; i < map->n_items; i++) {
 		const struct probed_item *item = PROBED_AT(struct probed_item, map->items, map->item_stride, i);
-		attrs_text(&a, item->key, item->s);
+		attrs_text(&a, pool_string(&o->pool, item->key, strlen(item->key)), item->s);
 	}
 	otlp__resource__init(&o->resource);
 	o->resource.attributes = a.list;

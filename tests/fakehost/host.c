@@ -3,6 +3,7 @@
 #include "internal.h"
 
 #include <fcntl.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -481,7 +482,10 @@ static int64_t h_gate(struct probed_probe *probe, const char *key)
 		return 0;
 	free(fh->gate_key);
 	fh->gate_key = xstrdup(key);
-	return fh->gate_ns;
+	fh->gate_count++;
+	if (fh->gate_left && fh->gate_left != UINT_MAX && !--fh->gate_left)
+		return fh->gate_ns;
+	return fh->gate_left ? fh->gate_ns : 0;
 }
 
 static const void *h_extension(const char *name)
