@@ -31,6 +31,7 @@ struct lease {
 	uint32_t total, n_users;
 	int64_t stop_ns, think_min_ns, think_max_ns;
 	uint64_t runs, seq, used; /* used: numbers given to results */
+	uint32_t flags;
 	bool fed, answered, rows_end, stopping;
 	STAILQ_HEAD(, row) rows;
 	uint32_t stock, asked, batch;
@@ -148,7 +149,7 @@ static struct lease *lease_new(struct worker *w, const struct wire_users *m)
 	struct lease *l = xnew(struct lease);
 	*l = (struct lease){
 		.magic = LEASE_MAGIC, .id = m->lease, .plan = m->plan, .worker = w, .total = m->total, .stop_ns = m->stop_ns,
-		.think_min_ns = m->think_min_ns, .think_max_ns = m->think_max_ns, .runs = m->runs, .seq = m->seq, .fed = m->rows,
+		.think_min_ns = m->think_min_ns, .think_max_ns = m->think_max_ns, .runs = m->runs, .seq = m->seq, .flags = m->flags, .fed = m->rows,
 		.batch = m->n_users < ROWS_BATCH ? m->n_users : ROWS_BATCH,
 	};
 	l->selector = selector_of(m);
@@ -194,6 +195,7 @@ int lease_add(struct worker *w, const struct wire_users *m)
 			return -1;
 		struct vuser *u = user_new(w, slot, m->plan, m->seed ^ (k + 1) * UINT64_C(0x9e3779b97f4a7c15));
 		u->lease = l;
+		u->flags = l->flags;
 		u->number = k;
 		l->n_users++;
 		u->step_due_ns = ramped(m, k);
