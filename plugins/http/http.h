@@ -73,6 +73,7 @@ struct handle {
 	const struct target *ready; /* its options are those of this target's first hop; NULL: of no other request */
 	bool jar;                   /* has cookies of its own, not a session's */
 	bool first;                 /* of its session */
+	struct probed_addr to;      /* the address in connect_to */
 	struct curl_slist connect_to;
 	char connect_to_text[80];
 	char error[CURL_ERROR_SIZE];
@@ -173,7 +174,7 @@ struct fetch {
 	uint64_t in, in_header, hop_header, out, body_bytes;
 	unsigned n_headers;
 	int os_error;
-	bool is_https, foreign, gate_new_host, body_begun, discard, enough, truncated, too_long, big_body, failed;
+	bool is_https, foreign, gate_new_host, body_begun, discard, enough, truncated, too_long, big_body, quota;
 };
 
 /* handle.c */
