@@ -62,7 +62,11 @@ int main(int argc, char **argv)
 		return 0;
 	}
 	for (size_t i = 0; i < ARRAY_LEN(commands); i++)
-		if (!strcmp(argv[1], commands[i].name))
+		if (!strcmp(argv[1], commands[i].name)) {
+			char title[40]; /* getopt's messages begin with it */
+			snprintf(title, sizeof title, "probectl %s", commands[i].name);
+			argv[1] = title;
 			return commands[i].run(argc - 1, argv + 1);
+		}
 	return unknown(argv[1]);
 }

@@ -106,7 +106,7 @@ static void on_end_signal(struct ev_loop *ev, ev_signal *w, int revents)
 		return;
 	if (core->signalled_ns) {
 		log_warn("ending at once", "why", "a second signal", NULL);
-		core->exit_status = 1;
+		core->exit_status = core->mode == CORE_PLANS ? EXIT_INTERRUPTED : 1;
 		loop_stop(core->loop);
 		return;
 	}
@@ -120,7 +120,11 @@ static void on_end_signal(struct ev_loop *ev, ev_signal *w, int revents)
 static void on_reload_signal(struct ev_loop *ev, ev_signal *w, int revents)
 {
 	(void)ev, (void)revents;
-	core_reload(w->data, true);
+	struct core *core = w->data;
+	if (core->mode == CORE_DAEMON)
+		core_reload(core, true);
+	else /* the terminal has gone */
+		core_drain(core, core->mode == CORE_PLANS ? EXIT_INTERRUPTED : 1);
 }
 
 static void on_stop_at(struct wheel_timer *t)
