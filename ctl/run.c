@@ -144,7 +144,7 @@ static struct run *gather(const struct core *core, const struct asked *a, int st
 			run_ended(r, RUN_ABORTED, p->why);
 	}
 	if (status == CTL_INTERRUPTED)
-		run_ended(r, RUN_INTERRUPTED, "it was interrupted");
+		run_ended(r, RUN_INTERRUPTED, "by a signal");
 	return r;
 }
 
@@ -199,7 +199,7 @@ static int load(const struct asked *a, struct loaded *first)
 	if (!first->model)
 		return CTL_CONFIG;
 	if (!first->model->n_plans) {
-		fprintf(stderr, "probectl run: %s: there is no [plan ...] in it; docs/plans.md tells how to write one\n", a->file);
+		fprintf(stderr, "probectl run: %s: there is no [plan ...] in it, and nothing to run\n", a->file);
 		return CTL_CONFIG;
 	}
 	for (size_t i = 0; i < a->ask.n; i++)

@@ -71,7 +71,7 @@ static void on_drain_limit(struct wheel_timer *t)
 	CHECK_MAGIC(core, CORE_MAGIC);
 	if (core->n_flights)
 		log_warn("probes cancelled", "under way", log_int(core->n_flights), "why", "shutdown_timeout has passed", NULL);
-	cancel_all(core, "the daemon ended before the answer came");
+	cancel_all(core, "it was ended before the answer came");
 	crew_kill(core->crew);
 	if (core->drained)
 		end_crew(core);
@@ -256,6 +256,8 @@ int core_run(struct core *core, struct loaded *first, int64_t for_ns)
 		loop_timer_set(core->loop, &once.timer, clock_now_ns());
 	loop_run(core->loop);
 	loop_timer_stop(core->loop, &once.timer);
+	if (core->mode == CORE_PLANS)
+		plans_end_now(core);
 	return core->exit_status;
 }
 

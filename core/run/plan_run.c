@@ -184,7 +184,7 @@ static void over(struct plan_run *run)
 {
 	struct core *core = run->core;
 	int64_t now_ns = clock_now_ns(), asked_ns = run->asked_until_ns - run->t0_ns, length_ns = pace_length_ns(run->pace);
-	if (!run->interrupted && !run->plan->windows && length_ns != INT64_MAX)
+	if (!run->interrupted && !run->data_ended && !run->plan->windows && length_ns != INT64_MAX)
 		asked_ns = length_ns;
 	loop_timer_stop(core->loop, &run->second);
 	for (uint32_t i = 0; i < run->n_choices; i++)
@@ -279,8 +279,8 @@ void plan_pace_end(struct plan_run *run)
 	int64_t now_ns = clock_now_ns();
 	run->next_ns = INT64_MAX;
 	run->rest_until_ns = run->until_ns;
-	if (users || run->until_ns <= now_ns || run->interrupted)
-		run->asked_until_ns = now_ns;
+	if (users || run->until_ns <= now_ns)
+		run->asked_until_ns = users ? now_ns : run->until_ns;
 	if (users)
 		plan_users_stop(run, false);
 	enter(run, PLAN_ENDS);
@@ -543,6 +543,17 @@ void plans_cancel(struct core *core, const char *why)
 	struct plan_run *run;
 	DL_FOREACH(core->runs, run)
 		plan_cancel(run, why);
+}
+
+void plans_end_now(struct core *core)
+{
+	struct plan_run *run;
+	DL_FOREACH(core->runs, run)
+		if (run->state != PLAN_OVER) {
+			plan_stop(run, true, NULL);
+			plan_cancel(run, "the run was ended before the answer came");
+			enter(run, PLAN_OVER);
+		}
 }
 
 void plan_runs_free(struct core *core)

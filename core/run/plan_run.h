@@ -121,6 +121,8 @@ void plan_stop(struct plan_run *run, bool interrupted, const char *why);
 void plans_drain(struct core *core);
 void plans_cancel(struct core *core, const char *why);
 void plan_cancel(struct plan_run *run, const char *why);
+/* All are over, whatever is under way: after a second signal. */
+void plans_end_now(struct core *core);
 void plan_runs_free(struct core *core);
 struct plan_run *plan_run_find(const struct core *core, const char *name);
 const char *plan_name(const struct plan_run *run);
