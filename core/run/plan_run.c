@@ -39,9 +39,15 @@ bool plan_records(const struct plan_run *run)
 	return run->plan->record;
 }
 
+bool plan_is_lean(const struct plan_run *run)
+{
+	const struct core *core = run->core;
+	return run->plain_facts && !core->observer.result && (!run->plan->record || !recorder_link_wants(core->recorder));
+}
+
 uint32_t plan_dispatch_flags(const struct plan_run *run)
 {
-	return run->flags;
+	return run->flags | (plan_is_lean(run) ? DISPATCH_LEAN : 0);
 }
 
 struct plan_run *plan_run_find(const struct core *core, const char *name)
@@ -440,6 +446,20 @@ static uint32_t free_id(const struct core *core)
 	return id;
 }
 
+/* Requirements may name facts that are not in every result. */
+static bool has_plain_facts(const struct plan_run *run)
+{
+	uint32_t fact;
+	const char *late;
+	for (uint32_t i = 0; i < run->tally->n_facts; i++)
+		for (uint32_t k = 0; k < run->n_measures; k++) {
+			const struct fact_decl *decl = driver_fact(run->measures[k].driver, run->tally->facts[i].name, &fact, &late);
+			if (decl && (decl->role >= 32 || !(LEAN_ROLES >> decl->role & 1)))
+				return false;
+		}
+	return true;
+}
+
 static int start(struct core *core, const struct plan *plan, char *error, size_t size)
 {
 	struct plan_run *run = xnew(struct plan_run);
@@ -462,6 +482,7 @@ static int start(struct core *core, const struct plan *plan, char *error, size_t
 	fill_choices(run);
 	run->t0_ns = run->base_ns = run->asked_until_ns = clock_now_ns() + (plan->setup ? 0 : LEAD_NS);
 	run->tally = tally_new(run->name, run->measures, run->n_measures, plan->requires, plan->n_requires, clock_wall_ns());
+	run->plain_facts = has_plain_facts(run);
 	for (uint32_t i = 0; i < run->n_choices; i++)
 		if (run->choices[i].flow != UINT32_MAX)
 			send_flow(run, &run->choices[i], NULL);

@@ -93,6 +93,7 @@ struct plan_run {
 	uint64_t next_index;
 	int64_t ahead_ns, grain_ns;
 	uint32_t flags;   /* of its dispatches */
+	bool plain_facts; /* its requirements name no facts but those that every result has */
 	uint32_t inflight, waiting; /* waiting: at a gate */
 	struct flight *flights;
 	struct run_lease *leases;
@@ -123,6 +124,8 @@ struct plan_run *plan_run_find(const struct core *core, const char *name);
 const char *plan_name(const struct plan_run *run);
 bool plan_records(const struct plan_run *run);
 uint32_t plan_dispatch_flags(const struct plan_run *run);
+/* Does nobody look at the facts of its results? */
+bool plan_is_lean(const struct plan_run *run);
 /* A worker has just been started at this seat: it learns of the flows. */
 void plans_tell_worker(struct core *core, struct seat *seat);
 /* Something has ended: is the whole run over? */

@@ -151,7 +151,7 @@ bool plan_send_flow(struct flight *f, struct worker *w)
 	struct wire_start m = { .slot = f->slot,
 		                .flow = c->flow,
 		                .plan = run->id,
-		                .flags = own ? 0 : START_VARS,
+		                .flags = (own ? 0 : START_VARS) | (plan_is_lean(run) ? START_LEAN : 0),
 		                .seq = f->seq,
 		                .user = f->user,
 		                .due_ns = f->due_ns,

@@ -58,6 +58,8 @@ static bool lend(struct plan_run *run, struct seat *seat, uint32_t first, uint32
 		                .think = u->think,
 		                .seq = (uint64_t)id << USERS_SEQ_BITS,
 		                .rows = run->data != NULL,
+		                /* a reload may bring a sink, and users stay as they were lent */
+		                .flags = plan_is_lean(run) && run->core->mode == CORE_PLANS ? START_LEAN : 0,
 		                .n_choices = run->plan->n_choices,
 		                .choices = choices,
 		                .n_vars = vars.n,

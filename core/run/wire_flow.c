@@ -151,6 +151,7 @@ void wire_put_users(struct buf *b, const struct wire_users *m)
 	buf_f64(b, m->think.sigma);
 	buf_u64(b, m->seq);
 	buf_u8(b, m->rows);
+	buf_u32(b, m->flags);
 	put_u32s(b, m->slots, m->n_users);
 	buf_u32(b, m->n_choices);
 	for (uint32_t i = 0; i < m->n_choices; i++) {
@@ -190,6 +191,7 @@ int wire_get_users(struct cursor *c, struct wire_users *m)
 	m->think.sigma = cursor_f64(c);
 	m->seq = cursor_u64(c);
 	m->rows = cursor_u8(c);
+	m->flags = cursor_u32(c);
 	m->slots = get_u32s(c, &m->n_users);
 	m->choices = get_choices(c, &m->n_choices);
 	m->vars = wire_get_kvs(c, &m->n_vars);

@@ -259,7 +259,8 @@ static void run_end(struct vuser *u)
 		user_end(u);
 		return;
 	}
-	say_end(u, false);
+	if (!(u->flags & START_LEAN))
+		say_end(u, false);
 	flow_unref(u->flow);
 	u->flow = NULL;
 	bool idle = !u->ran;

@@ -34,6 +34,7 @@ struct lease {
 	int64_t stop_ns;
 	struct pace_gap think;
 	uint64_t runs, seq, used; /* used: numbers given to results */
+	uint32_t flags;
 	bool fed, asked, answered, rows_end, stopping;
 	STAILQ_HEAD(, row) rows;
 	uint32_t stock, batch;
@@ -162,7 +163,7 @@ static struct lease *lease_new(struct worker *w, const struct wire_users *m)
 	struct lease *l = xnew(struct lease);
 	*l = (struct lease){
 		.magic = LEASE_MAGIC, .id = m->lease, .plan = m->plan, .worker = w, .total = m->total, .stop_ns = m->stop_ns,
-		.think = m->think, .runs = m->runs, .seq = m->seq, .fed = m->rows,
+		.think = m->think, .runs = m->runs, .seq = m->seq, .flags = m->flags, .fed = m->rows,
 		.batch = m->n_users < ROWS_BATCH ? m->n_users : ROWS_BATCH,
 	};
 	l->ask_again.fn = on_ask_again;
@@ -211,6 +212,7 @@ int lease_add(struct worker *w, const struct wire_users *m)
 			return -1;
 		struct vuser *u = user_new(w, slot, m->plan, m->seed ^ (k + 1) * UINT64_C(0x9e3779b97f4a7c15));
 		u->lease = l;
+		u->flags = l->flags;
 		u->number = k;
 		l->n_users++;
 		u->step_due_ns = ramped(m, k);

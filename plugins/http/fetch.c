@@ -277,7 +277,8 @@ static void attempt(struct fetch *f)
 	f->n_headers = 0;
 	f->body_begun = f->discard = f->truncated = false;
 	fetch_stage(f, STAGE_CONNECT);
-	net_addr_facts(host, f->probe, FACT_IP, FACT_FAMILY, a);
+	if (!PROBED_HOST_HAS(host, fact_wanted) || host->fact_wanted(f->probe, FACT_IP, NULL))
+		net_addr_facts(host, f->probe, FACT_IP, FACT_FAMILY, a);
 	request_set(f, a);
 	unsigned left = f->n_addrs - f->next_addr;
 	if (left && !timer_at(f, net_share_ends(host, f->probe, left)))

@@ -68,10 +68,15 @@ struct handle *handle_take(struct worker *w, struct target *t, struct fetch *f)
 
 /* A jar begins with any word, even one that is no cookie; COOKIEFILE, the usual way, leaks its list with each
  * curl_easy_reset(). */
-void handle_cookies(struct handle *h, const struct session *s)
+void handle_cookies(struct handle *h, struct session *s)
 {
 	if (s) {
 		curl_easy_setopt(h->easy, CURLOPT_SHARE, s->cookies);
+		/* a shared jar drops cookies without a date until it has "read" a file (7.88) */
+		if (!s->used)
+			curl_easy_setopt(h->easy, CURLOPT_COOKIEFILE, "");
+		h->first = !s->used;
+		s->used = true;
 		h->jar = false;
 	} else if (!h->jar) {
 		curl_easy_setopt(h->easy, CURLOPT_COOKIELIST, "Set-Cookie: ");
@@ -86,6 +91,9 @@ void handle_give(struct worker *w, struct target *t, struct handle *h, bool good
 		curl_easy_setopt(h->easy, CURLOPT_COOKIELIST, "ALL");
 	else
 		curl_easy_setopt(h->easy, CURLOPT_SHARE, NULL);
+	if (h->first)
+		curl_easy_setopt(h->easy, CURLOPT_COOKIEFILE, NULL);
+	h->first = false;
 	if (good && h->ready == t && w->n_ready < READY_MAX) {
 		push(&t->ready, h);
 		w->n_ready++;

@@ -72,6 +72,8 @@ struct handle {
 	struct fetch *f;            /* whose it is */
 	const struct target *ready; /* its options are those of this target's first hop; NULL: of no other request */
 	bool jar;                   /* has cookies of its own, not a session's */
+	bool first;                 /* of its session */
+	struct probed_addr to;      /* the address in connect_to */
 	struct curl_slist connect_to;
 	char connect_to_text[80];
 	char error[CURL_ERROR_SIZE];
@@ -136,6 +138,7 @@ struct target {
 struct session {
 	unsigned magic;
 	CURLSH *cookies;
+	bool used; /* its jar keeps session cookies */
 	struct mux *mux; /* its own connections; NULL until the first reuse */
 };
 
@@ -171,7 +174,7 @@ struct fetch {
 	uint64_t in, in_header, hop_header, out, body_bytes;
 	unsigned n_headers;
 	int os_error;
-	bool is_https, foreign, gate_new_host, body_begun, discard, enough, truncated, too_long, big_body, failed;
+	bool is_https, foreign, gate_new_host, body_begun, discard, enough, truncated, too_long, big_body, quota;
 };
 
 /* handle.c */
@@ -180,7 +183,7 @@ struct handle *handle_take(struct worker *w, struct target *t, struct fetch *f);
 /* `good`: it may keep its options. */
 void handle_give(struct worker *w, struct target *t, struct handle *h, bool good);
 /* The session's cookies, or a jar that lasts for one probe. */
-void handle_cookies(struct handle *h, const struct session *s);
+void handle_cookies(struct handle *h, struct session *s);
 /* All handles of a list; how many there were. */
 unsigned handles_free(struct handle **list);
 

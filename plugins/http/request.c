@@ -183,10 +183,17 @@ static int ready_cb(void *arg, char *remote_ip, char *local_ip, int remote_port,
 	return CURL_PREREQFUNC_OK;
 }
 
+/* RateLimit..., X-Rate-Limit...: quota.c looks closer. */
+static bool is_quota(const char *line, size_t n)
+{
+	size_t x = n > 2 && !strncasecmp(line, "x-", 2) ? 2 : 0;
+	return n > x + 4 && !strncasecmp(line + x, "rate", 4);
+}
+
 static size_t header_cb(char *data, size_t size, size_t n, void *arg)
 {
 	struct fetch *f = fetch_of(arg);
-	(void)size, (void)data;
+	(void)size;
 
 	fetch_stage(f, STAGE_RECEIVE);
 	f->in_header += n;
@@ -197,6 +204,7 @@ static size_t header_cb(char *data, size_t size, size_t n, void *arg)
 			certs_peer_take(&f->peer, info->internals);
 	}
 	f->hop_header += n;
+	f->quota |= is_quota(data, n);
 	f->too_long = f->hop_header > MAX_HEADER_BYTES || ++f->n_headers > MAX_HEADERS;
 	return f->too_long ? 0 : n;
 }
@@ -366,12 +374,12 @@ void request_set(struct fetch *f, const struct probed_addr *a)
 {
 	struct handle *h = f->handle;
 	const struct target *t = f->target;
-	char ip[INET6_ADDRSTRLEN], connect_to[sizeof(h->connect_to_text)];
+	char ip[INET6_ADDRSTRLEN];
 
-	net_ip_text(a, ip, sizeof(ip));
-	snprintf(connect_to, sizeof(connect_to), a->family == 4 ? "::%s:" : "::[%s]:", ip);
-	if (h->ready != t || f->redirects || strcmp(connect_to, h->connect_to_text)) {
-		strcpy(h->connect_to_text, connect_to);
+	if (h->ready != t || f->redirects || a->family != h->to.family || memcmp(a->bytes, h->to.bytes, sizeof(a->bytes))) {
+		snprintf(h->connect_to_text, sizeof(h->connect_to_text), a->family == 4 ? "::%s:" : "::[%s]:",
+		         net_ip_text(a, ip, sizeof(ip)));
+		h->to = *a;
 		all_set(f);
 		if (a->scope_id)
 			SET(ADDRESS_SCOPE, (long)a->scope_id);

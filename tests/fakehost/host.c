@@ -488,6 +488,13 @@ static int64_t h_gate(struct probed_probe *probe, const char *key)
 	return fh->gate_left ? fh->gate_ns : 0;
 }
 
+static int32_t h_fact_wanted(struct probed_probe *probe, uint32_t fact, const char *name)
+{
+	ENTER;
+	(void)fact, (void)name;
+	return PROBE(probe) != NULL;
+}
+
 static const void *h_extension(const char *name)
 {
 	struct fakehost *fh = fakehost_current;
@@ -525,4 +532,5 @@ const struct probed_host fakehost_host = {
 	.attribute = h_attribute,
 	.gate = h_gate,
 	.extension = h_extension,
+	.fact_wanted = h_fact_wanted,
 };

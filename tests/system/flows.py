@@ -1,177 +1,186 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
-"""Flows from a configuration to a server: what a user captured or was given is what it sends, in the order of its steps; users
-run no more than they may, and go on where a worker was lost."""
+"""Flows against a shop that wants a token and a cookie from each user: sessions, rows of data, setup and teardown, tries."""
+import collections
 import http.server
 import json
 import os
-import signal
 import subprocess
 import sys
 import threading
 import time
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-from harness import BUILD, FIXTURES, PLUGINS, SANITIZED, folder, run, until, write
+from harness import BUILD, PLUGINS, folder, run, write
 
 PROBECTL = os.path.join(BUILD, "probectl")
-HEAD = "[probed]\nplugin_path = %s:%s\n\n" % (PLUGINS, FIXTURES)
 
 
-class Shop(http.server.ThreadingHTTPServer):
-    """Gives each user who logs in a token, and writes down who came with which."""
+class Shop(http.server.BaseHTTPRequestHandler):
+    """POST /login gives a token and a cookie, GET /orders wants both; GET /flaky... fails twice."""
+    protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True
 
-    daemon_threads = True
-    request_queue_size = 128
-
-    class Request(http.server.BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
-        disable_nagle_algorithm = True
-
-        def log_message(self, *_):
-            pass
-
-        def answer(self, status, body):
-            self.send_response(status)
-            self.send_header("Content-Length", str(len(body)))
-            self.end_headers()
-            self.wfile.write(body)
-
-        def do_POST(self):
-            user = json.loads(self.rfile.read(int(self.headers["Content-Length"])))["user"]
-            self.server.seen.append(("login", user, None))
-            self.answer(200, json.dumps({"token": "t-" + user}).encode())
-
-        def do_GET(self):
-            path, _, user = self.path[1:].partition("?user=")
-            self.server.seen.append((path, user, self.headers.get("X-Token")))
-            self.answer(503 if path == "broken" else 200, b"well")
-
-    def __init__(self):
-        super().__init__(("127.0.0.1", 0), self.Request)
-        self.seen = []
-        threading.Thread(target=self.serve_forever, daemon=True).start()
-
-    def __exit__(self, *_):
-        self.shutdown()
-        self.server_close()
-
-    def handle_error(self, *_):
+    def log_message(self, *args):
         pass
 
-    @property
-    def config(self):
-        return HEAD + """[target api]
+    def answer(self, status, body=b"", **headers):
+        self.send_response(status)
+        for name, value in headers.items():
+            self.send_header(name.replace("_", "-"), value)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def do(self):
+        body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        shop = self.server
+        with shop.lock:
+            earlier = sum(1 for _, _, path, _, _ in shop.seen if path == self.path)
+            shop.seen.append((time.monotonic(), self.command, self.path, dict(self.headers), body))
+        if self.path == "/login":
+            user = json.loads(body)["user"]
+            with shop.lock:
+                shop.logins += 1
+                token = "t%d-%s" % (shop.logins, user)
+                shop.tokens[token] = user
+            self.answer(200, json.dumps({"auth": {"token": token}}).encode(), Set_Cookie="sid=%s" % token)
+        elif self.path.startswith("/orders"):
+            token = self.headers.get("Authorization", "").replace("Bearer ", "")
+            user = shop.tokens.get(token)
+            good = user and "sid=%s" % token in self.headers.get("Cookie", "") and self.path == "/orders?user=%s" % user
+            self.answer(200 if good else 403, b'{"orders":[]}')
+        elif self.path.startswith("/flaky"):
+            self.answer(200 if earlier == 2 else 503, b"")
+        elif self.path == "/stop":
+            self.answer(500, b"")
+        else:
+            self.answer(200, b"ok")
+
+    do_GET = do_POST = do
+
+
+class Server(http.server.ThreadingHTTPServer):
+    daemon_threads = True
+    request_queue_size = 512
+
+    def __init__(self):
+        super().__init__(("127.0.0.1", 0), Shop)
+        self.lock, self.seen, self.tokens, self.logins = threading.Lock(), [], {}, 0
+        self.url = "http://127.0.0.1:%d" % self.server_port
+        threading.Thread(target=self.serve_forever, daemon=True).start()
+
+    def __exit__(self, *args):
+        self.shutdown()
+        super().__exit__(*args)
+
+    def paths(self):
+        return collections.Counter(path.split("?")[0] for _, _, path, _, _ in self.seen)
+
+
+SHOP = """[target shop]
 driver = http
-url = http://127.0.0.1:%d/
+url = %s
+reuse = yes
 monitor = no
+
 [step login]
-target = api
+target = shop
 method = POST
 path = /login
 body = {"user": "{{row.user}}"}
-capture.token = jsonpath $.token
+header.Content-Type = application/json
+expect.in = status == 200
+capture.token = jsonpath $.auth.token
+
 [step orders]
-target = api
+target = shop
 path = /orders?user={{row.user}}
-header.X-Token = {{token}}
-[step broken]
-target = api
-path = /broken
-[step ignored]
-target = api
-path = /broken
-on_fail = continue
-[step last]
-target = api
-path = /last
-""" % self.server_address[1]
+header.Authorization = Bearer {{token}}
+expect.seen = status == 200
+
+"""
 
 
-def run_plan(tmp, config):
-    path, out = write(os.path.join(tmp, "probed.ini"), config), os.path.join(tmp, "report.json")
-    done = subprocess.run([PROBECTL, "run", path, "--report", "json:" + out], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, timeout=180)
-    assert done.returncode == 0, "exit %d\n%s%s" % (done.returncode, done.stdout, done.stderr)
+def probectl(tmp, config, *args, ok=(0,)):
+    path = write(os.path.join(tmp, "probed.ini"), "[probed]\nplugin_path = %s\n\n" % PLUGINS + config)
+    out = os.path.join(tmp, "report.json")
+    done = subprocess.run([PROBECTL, "run", path, "--report", "json:" + out, *args], stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                          text=True, timeout=120)
+    assert done.returncode in ok, "exit %d\n%s%s" % (done.returncode, done.stdout, done.stderr)
     with open(out) as f:
-        return json.load(f)["plans"][0]
+        plan = json.load(f)["plans"][0]
+    return plan, {s["name"]: s for s in plan["steps"]}
 
 
-def users_file(tmp, n):
-    return write(os.path.join(tmp, "users.csv"), "user\n" + "".join("u%d\n" % i for i in range(n)))
+def users_csv(tmp, n):
+    return write(os.path.join(tmp, "users.csv"), "user,id\n" + "".join("user%d,%d\n" % (i, i) for i in range(n)))
 
 
-def step(plan, name):
-    return next(s for s in plan["steps"] if s["name"] == name)
+def a_flow_carries_captures_cookies_and_rows():
+    with folder() as tmp, Server() as server:
+        users_csv(tmp, 20)
+        plan, steps = probectl(tmp, SHOP % server.url + "[plan p]\nrun = flow login orders\ndata = users.csv sequential stop\npace = rate 20/s for 2s\n"
+                               "require.1 = errors count == 0\nrequire.2 = latency by orders p95 < 10s\n")
+        # the data ends after 20 users, and with it the plan
+        assert steps["login"]["ok"] == steps["orders"]["ok"] == 20, plan
+        assert sorted(server.tokens.values()) == sorted("user%d" % i for i in range(20))
 
 
-def what_was_captured_is_sent(pace):
-    with folder() as tmp, Shop() as shop:
-        plan = run_plan(tmp, shop.config + "[plan p]\nrun = flow login orders\ndata = %s unique\n%s\n" % (users_file(tmp, 60), pace))
-        assert plan["ok"] == plan["sent"] == 120, plan
-        logins = [user for what, user, _ in shop.seen if what == "login"]
-        assert sorted(logins) == sorted("u%d" % i for i in range(60)), logins  # each row once
-        for what, user, token in shop.seen:
-            assert what == "login" or token == "t-" + user, (what, user, token)
-        for user in logins:
-            assert [what for what, who, _ in shop.seen if who == user] == ["login", "orders"]
+def sessions_are_not_shared():
+    """Twenty users at a time: the server compares each one's cookie, token and row."""
+    with folder() as tmp, Server() as server:
+        users_csv(tmp, 50)
+        plan, steps = probectl(tmp, SHOP % server.url + "[plan p]\nrun = flow login orders\ndata = users.csv random repeat\n"
+                               "pace = users 20 for 3s\n", "--for", "3s")
+        assert steps["orders"]["ok"] > 50 and not steps["orders"]["fail"], steps["orders"]
+        assert steps["login"]["sent"] - steps["orders"]["sent"] <= 20
 
 
-def an_open_flow_sends_what_it_captured():
-    what_was_captured_is_sent("pace = rate 100/s for 10s")
+def tries_are_counted_and_move_no_schedule():
+    with folder() as tmp, Server() as server:
+        plan, steps = probectl(tmp, "[target t]\ndriver = http\nurl = %s/flaky/{{seq}}\nreuse = yes\nmonitor = no\nretry = 2\nexpect.x = status == 200\n"
+                               "[plan p]\nrun = one t\npace = rate 5/s for 2s\n" % server.url)
+        assert steps["t"]["ok"] == 10 and steps["t"]["sent"] == 10, steps["t"]
+        assert plan["retried"] == 20, plan["retried"]
+        assert len(server.seen) == 30
 
 
-def users_send_what_they_captured():
-    what_was_captured_is_sent("pace = users 7 for 60s")
+def setup_and_teardown_run_once():
+    with folder() as tmp, Server() as server:
+        write(os.path.join(tmp, "one.csv"), "user\nadmin\n")
+        text = (SHOP % server.url).replace("{{row.user}}", "admin") + (
+            "[step bye]\ntarget = shop\npath = /bye/{{token}}\n"
+            "[plan p]\nsetup = login\nrun = one orders\nteardown = bye\npace = rate 20/s for 1s\n")
+        text = text.replace("expect.seen = status == 200", "expect.seen = status < 500")
+        _, steps = probectl(tmp, text)
+        assert server.logins == 1
+        orders = [headers["Authorization"] for _, _, path, headers, _ in server.seen if path.startswith("/orders")]
+        assert orders == ["Bearer t1-admin"] * 20, orders
+        assert server.seen[0][2] == "/login" and server.seen[-1][2] == "/bye/t1-admin", server.seen[-1]
 
 
-def a_failed_step_ends_the_flow_unless_told():
-    with folder() as tmp, Shop() as shop:
-        plan = run_plan(tmp, shop.config + "[plan p]\nrun = flow ignored broken last\npace = rate 50/s for 1s\n")
-        assert [step(plan, name)["fail"] for name in ("ignored", "broken")] == [50, 50], plan["steps"]
-        assert len(shop.seen) == 100 and not any(what == "last" for what, _, _ in shop.seen)
+def users_think_and_start_along_a_ramp():
+    with folder() as tmp, Server() as server:
+        plan, steps = probectl(tmp, "[target t]\ndriver = http\nurl = %s/u\nreuse = yes\nmonitor = no\n"
+                               "[plan p]\nrun = one t\npace = users 10 ramp 2s think 200ms..300ms for 4s\n" % server.url)
+        # user k starts at k x 200 ms and comes back each 0.2 to 0.3 s and a little
+        n = steps["t"]["ok"]
+        assert 70 <= n <= 160, n
+        first = server.seen[0][0]
+        early = sum(1 for at, *_ in server.seen if at - first < 0.9)
+        assert early <= 25, early
 
 
-def users_think():
-    with folder() as tmp, Shop() as shop:
-        plan = run_plan(tmp, shop.config + "[plan p]\nrun = flow last\npace = users 10 think 200ms..300ms for 2s\n")
-        assert plan["inflight_max"] <= 10, plan["inflight_max"]
-        # each once at the start, then every 200 to 300 ms and what the machine took
-        assert 30 <= len(shop.seen) <= 10 * (1 + 2000 // 200), len(shop.seen)
-        assert plan["ok"] == plan["sent"] == len(shop.seen), plan
-
-
-def users_keep_within_the_limit_of_a_host():
-    with folder() as tmp, Shop() as shop:
-        config = shop.config + "[host 127.0.0.1]\nlimit = 40/s\n[plan p]\nrun = flow last orders\npace = users 8 for 3s\n"
-        plan = run_plan(tmp, config.replace("header.X-Token = {{token}}\n", "").replace("/orders?user={{row.user}}", "/orders?user=x"))
-        assert plan["fail"] == plan["error"] == 0, plan
-        assert len(shop.seen) <= 3 * 40 + 40, len(shop.seen)  # what was begun at the end waits for its turn too
-        assert len(shop.seen) >= (60 if SANITIZED else 100), len(shop.seen)
-
-
-def workers_of(pid):
-    with open("/proc/%d/task/%d/children" % (pid, pid)) as f:
-        return [int(c) for c in f.read().split() if b"worker" in open("/proc/%s/cmdline" % c, "rb").read()]
-
-
-def users_go_on_where_a_worker_was_lost():
-    with folder() as tmp:
-        out = os.path.join(tmp, "report.json")
-        path = write(os.path.join(tmp, "probed.ini"), HEAD + "[target t]\ndriver = fx\ndo = slow\ndelay = 5ms\nmonitor = no\n"
-                     "[plan p]\nrun = flow t t\npace = users 20 for 6s\n")
-        process = subprocess.Popen([PROBECTL, "run", path, "--report", "json:" + out], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
-        until(lambda: workers_of(process.pid), "a worker")
-        time.sleep(2)  # into the middle of the run
-        os.kill(workers_of(process.pid)[0], signal.SIGKILL)
-        said, _ = process.communicate(timeout=90)
-        assert process.returncode == 0, said
-        with open(out) as f:
-            plan = json.load(f)["plans"][0]
-        assert plan["ok"] > 20 * 3 * (20 if SANITIZED else 60), plan["ok"]
-        assert plan["ok"] == plan["sent"] and plan["unknown"] == plan["lost"] <= 20, plan
-        assert plan["lag_ms"]["max"] < 1000, plan["lag_ms"]  # a user who begins again is due then
+def a_mix_has_its_shares():
+    with folder() as tmp, Server() as server:
+        probectl(tmp, "[target t]\ndriver = http\nurl = %s\nreuse = yes\nmonitor = no\n[step a]\ntarget = t\npath = /a\n[step b]\ntarget = t\npath = /b\n"
+                 "[flow x]\nsteps = a a\n[flow y]\nsteps = b\n[plan p]\nrun = mix x:70 y:30\npace = rate 200/s for 3s\n" % server.url)
+        paths = server.paths()
+        x, y = paths["/a"] / 2, paths["/b"]
+        assert x + y == 600 and abs(x - 420) < 60, paths
 
 
 if __name__ == "__main__":
-    run(an_open_flow_sends_what_it_captured, users_send_what_they_captured, a_failed_step_ends_the_flow_unless_told, users_think,
-        users_keep_within_the_limit_of_a_host, users_go_on_where_a_worker_was_lost)
+    run(a_flow_carries_captures_cookies_and_rows, sessions_are_not_shared, tries_are_counted_and_move_no_schedule, setup_and_teardown_run_once, users_think_and_start_along_a_ramp,
+        a_mix_has_its_shares)

@@ -671,6 +671,11 @@ static void names_in_templates_are_known(void **state)
 	assert_true(tells(text, "a.ini:17: [step login] url: in plan p: column 32: unknown column of the data \"usr\" (did you mean "
 				"\"user\"?)\n"));
 	free(text);
+	text = xasprintf("path = /?u={{row.user}}\n[flow f]\nsteps = login\n[plan p]\nrun = mix f login\nsetup = login\nteardown = login\n"
+			 "pace = rate 1/s\ndata = %s\n", path);
+	assert_true(tells(text, "a.ini:17: [step login] url: in plan p: column 28: {{row.user}} has no data to come from: expected data = "
+				"FILE beside it (setup and teardown get no row of it)\n"));
+	free(text);
 #define NOT_CAPTURED                                                                    \
 	"a.ini:20: [step use] body: in plan p: column 3: unknown name inside {{ }} \"token\": " \
 	"an earlier step, or the setup, has to capture it\n"
