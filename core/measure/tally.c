@@ -218,13 +218,26 @@ static void reached(struct tally *t, int64_t offset_ns)
 
 void tally_due(struct tally *t, int64_t offset_ns, uint64_t n)
 {
+	if (t->ended)
+		return;
 	t->open_loop = true;
 	t->n.asked += n;
 	series_at(t, offset_ns)->n.asked += n;
 }
 
+void tally_started(struct tally *t, int64_t offset_ns, uint64_t n)
+{
+	if (t->ended)
+		return;
+	t->starts = true;
+	t->n.started += n;
+	series_at(t, offset_ns)->n.started += n;
+}
+
 void tally_sent(struct tally *t, uint32_t step, uint64_t n, int64_t offset_ns)
 {
+	if (t->ended)
+		return;
 	t->n.sent += n;
 	measure_of(t, step)->n.sent += n;
 	series_at(t, offset_ns)->n.sent += n;
@@ -262,6 +275,8 @@ void tally_not_sent(struct tally *t, uint32_t step, uint32_t why, uint64_t n, in
 {
 	if (why >= TALLY_WHYS)
 		panic("no such cause: %u", why);
+	if (t->ended)
+		return;
 	count_why(&t->n, why, n);
 	if (step != TALLY_ALL)
 		count_why(&measure_of(t, step)->n, why, n);
@@ -414,7 +429,7 @@ static void count_result(struct tally_counts *c, uint32_t outcome, uint32_t reas
 
 void tally_add(struct tally *t, uint32_t step, const struct result *r, int64_t end_offset_ns)
 {
-	if (r->sub)
+	if (r->sub || t->ended)
 		return;
 	struct tally_interval *interval = series_open(t, end_offset_ns);
 	struct tally_measure *m = measure_of(t, step);
@@ -452,6 +467,8 @@ static int32_t to_abort(const struct tally *t)
 
 int32_t tally_tick(struct tally *t, int64_t offset_ns, uint32_t inflight, double asked_rate, int64_t paused_ns)
 {
+	if (t->ended)
+		return -1;
 	reached(t, offset_ns);
 	/* what was seen at the end of a second is of that second */
 	struct tally_interval *interval = series_at(t, offset_ns > 0 ? offset_ns - 1 : 0);

@@ -36,9 +36,15 @@ bool plan_records(const struct plan_run *run)
 	return run->plan->record;
 }
 
+bool plan_is_lean(const struct plan_run *run)
+{
+	const struct core *core = run->core;
+	return run->plain_facts && !core->observer.result && (!run->plan->record || !recorder_link_wants(core->recorder));
+}
+
 uint32_t plan_dispatch_flags(const struct plan_run *run)
 {
-	return run->flags;
+	return run->flags | (plan_is_lean(run) ? DISPATCH_LEAN : 0);
 }
 
 struct plan_run *plan_run_find(const struct core *core, const char *name)
@@ -82,6 +88,7 @@ static void fill_choice(struct plan_run *run, struct run_choice *c, const struct
 	c->choice = choice;
 	c->steps = xcalloc(choice->n_steps, sizeof(struct subject *));
 	c->flow = flow ? run->id << 16 | number : UINT32_MAX;
+	run->flows |= flow;
 	c->n_seqs = 1; /* a slot that has more than one is a virtual user's */
 	for (uint32_t i = 0; i < choice->n_steps; i++) {
 		const struct target *t = choice->steps[i];
@@ -241,6 +248,12 @@ static void enter(struct plan_run *run, enum plan_state state)
 	}
 }
 
+/* All have ended by themselves: the data did, or their time. */
+static bool users_are_done(const struct plan_run *run)
+{
+	return pace_users(run->pace) && !run->n_lost_users;
+}
+
 static void finish(struct plan_run *run)
 {
 	if (run->inflight || run->waiting)
@@ -254,6 +267,8 @@ static void finish(struct plan_run *run)
 		}
 		run->base_ns = clock_now_ns();
 		enter(run, run->stopping ? PLAN_ENDS : PLAN_PACES);
+	} else if (run->state == PLAN_PACES && users_are_done(run)) {
+		plan_pace_end(run);
 	} else if (run->state == PLAN_ENDS) {
 		enter(run, PLAN_ENDS);
 	} else if (run->state == PLAN_TEARDOWN) {
@@ -269,7 +284,8 @@ static void on_settle(struct wheel_timer *t)
 
 void plan_settle(struct plan_run *run)
 {
-	if (!run->inflight && !run->waiting && run->state != PLAN_PACES && run->state != PLAN_OVER && !wheel_running(&run->settle))
+	bool paces = run->state == PLAN_PACES && !users_are_done(run);
+	if (!run->inflight && !run->waiting && !paces && run->state != PLAN_OVER && !wheel_running(&run->settle))
 		loop_timer_set(run->core->loop, &run->settle, run->core->loop->now_ns);
 }
 
@@ -404,6 +420,20 @@ static uint32_t free_id(const struct core *core)
 	return id;
 }
 
+/* Requirements may name facts that are not in every result. */
+static bool has_plain_facts(const struct plan_run *run)
+{
+	uint32_t fact;
+	const char *late;
+	for (uint32_t i = 0; i < run->tally->n_facts; i++)
+		for (uint32_t k = 0; k < run->n_measures; k++) {
+			const struct fact_decl *decl = driver_fact(run->measures[k].driver, run->tally->facts[i].name, &fact, &late);
+			if (decl && (decl->role >= 32 || !(LEAN_ROLES >> decl->role & 1)))
+				return false;
+		}
+	return true;
+}
+
 static int start(struct core *core, const struct plan *plan, char *error, size_t size)
 {
 	struct plan_run *run = xnew(struct plan_run);
@@ -426,6 +456,7 @@ static int start(struct core *core, const struct plan *plan, char *error, size_t
 	fill_choices(run);
 	run->t0_ns = run->base_ns = run->asked_until_ns = clock_now_ns();
 	run->tally = tally_new(run->name, run->measures, run->n_measures, plan->requires, plan->n_requires, clock_wall_ns());
+	run->plain_facts = has_plain_facts(run);
 	for (uint32_t i = 0; i < run->n_choices; i++)
 		if (run->choices[i].flow != UINT32_MAX)
 			send_flow(run, &run->choices[i], NULL);

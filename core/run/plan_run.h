@@ -71,6 +71,7 @@ struct plan_run {
 	char why[120];
 	struct run_choice *choices;
 	uint32_t n_choices; /* with setup and teardown */
+	bool flows;         /* some of them are */
 	uint32_t *measure_of; /* by subject id; UINT32_MAX: none */
 	uint32_t n_measure_of;
 	struct tally_step *measures;
@@ -96,6 +97,7 @@ struct plan_run {
 	uint64_t next_index;
 	int64_t ahead_ns, grain_ns;
 	uint32_t flags;   /* of its dispatches */
+	bool plain_facts; /* its requirements name no facts but those that every result has */
 	uint32_t inflight, waiting; /* waiting: at a gate */
 	struct flight *flights;
 	struct run_lease *leases;
@@ -128,6 +130,8 @@ struct plan_run *plan_run_find(const struct core *core, const char *name);
 const char *plan_name(const struct plan_run *run);
 bool plan_records(const struct plan_run *run);
 uint32_t plan_dispatch_flags(const struct plan_run *run);
+/* Does nobody look at the facts of its results? */
+bool plan_is_lean(const struct plan_run *run);
 /* A worker has just been started at this seat: it learns of the flows. */
 void plans_tell_worker(struct core *core, struct seat *seat);
 /* Something has ended: is the whole run over? */

@@ -64,6 +64,8 @@ static void dispatch(struct plan_run *run, struct flight *f)
 {
 	struct core *core = run->core;
 	run->inflight++;
+	if (run->flows)
+		tally_started(run->tally, f->due_ns - run->t0_ns, 1);
 	if (f->kind == FLIGHT_PLAN)
 		tally_sent(run->tally, f->measure, 1, f->due_ns - run->t0_ns);
 	if (f->subject->spread)
@@ -149,7 +151,7 @@ bool plan_send_flow(struct flight *f, struct worker *w)
 	struct wire_start m = { .slot = f->slot,
 		                .flow = c->flow,
 		                .plan = run->id,
-		                .flags = own ? 0 : START_VARS,
+		                .flags = (own ? 0 : START_VARS) | (plan_is_lean(run) ? START_LEAN : 0),
 		                .seq = f->seq,
 		                .user = f->user,
 		                .due_ns = f->due_ns,

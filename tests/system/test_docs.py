@@ -77,7 +77,8 @@ def those_that_are_installed_are_too():
 
 def the_reference_says_what_the_plugins_declare():
     listed = json.loads(command("--list-plugins", "--json", env={"PROBED_PLUGIN_PATH": ""}).stdout)
-    missing = {"http", "dns", "ws", "tcp", "icmp", "jsonl", "csv", "statsd", "influx", "remote_write", "web"} - {p["name"] for p in listed}
+    missing = {"http", "dns", "ws", "tcp", "icmp", "jsonl", "csv", "statsd", "influx", "remote_write", "otlp",
+               "web"} - {p["name"] for p in listed}
     if missing:
         raise Skip("not built: " + " ".join(sorted(missing)))
     done = subprocess.run(["/usr/bin/python3", "-B", os.path.join(SRC, "docs/generate"), PROBED], stdout=subprocess.PIPE, text=True,
@@ -102,7 +103,7 @@ def every_key_of_the_core_is_described_with_its_default():
     text = read("docs", "configuration.md")
     rows = {}
     for key, default in re.findall(r"^\| `([a-z_.A-Z]+)` \|([^|]*)\|", text, re.M):
-        rows.setdefault(key, default)  # plans have a `timeout` too, further down
+        rows.setdefault(key, default)  # those of plans come later
     for key in re.findall(r'\.name = "([a-z_]+)"', read("core/config/settings.c")):
         assert key in rows, "[probed] " + key
     for key in re.search(r"core_key_names\[CORE_KEYS\] = \{(.*?)\}", read("core/config/defaults.c"), re.S).group(1).split(","):

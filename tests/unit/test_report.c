@@ -276,7 +276,7 @@ static void csv_has_a_line_for_each_interval_and_junit_a_case_for_each_check(voi
 		columns += *p == ',';
 	}
 	assert_int_equal(lines, 1 + r->plans[0].tally->n_intervals);
-	assert_int_equal(columns, lines * 23);
+	assert_int_equal(columns, lines * 24);
 	free(text);
 	text = told(r, NULL, "junit", &n);
 	for (const char *p = text; (p = strstr(p, "<testcase ")); p++)
