@@ -21,14 +21,12 @@ static const struct part *lines_sink(const char *who, const struct model *m, str
 	return NULL;
 }
 
-/* Nobody has seen the text, so lines and sections of ours are not told; a target's name is that of its URL. */
+/* Nobody has seen the text, so its lines are not told; a target's name is that of its URL. */
 static void complain(const char *who, const struct errs *errs)
 {
 	for (size_t i = 0; i < errs->n; i++) {
 		const char *text = errs->list[i].text, *from = strstr(text, ": ");
-		from = from ? from + 2 : text;
-		from += strncmp(from, "[defaults] ", 11) ? 0 : 11;
-		fprintf(stderr, "probectl %s: %s\n", who, from);
+		fprintf(stderr, "probectl %s: %s\n", who, from ? from + 2 : text);
 	}
 }
 

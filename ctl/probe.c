@@ -130,14 +130,15 @@ static int parse(int argc, char **argv, struct asked *a)
 
 static char *configuration(const struct asked *a)
 {
+	CLEANUP_BUF struct buf more = { 0 };
 	struct buf b = { 0 };
-	buf_printf(&b, "[probed]\nlog_level = error\n[defaults]\nmonitor = no\ntimeout = %lldns\n", (long long)a->timeout_ns);
 	for (size_t i = 0; i < a->n_sets; i++)
-		buf_printf(&b, "%.*s = <<PROBECTL\n%s\nPROBECTL\n", (int)(strchr(a->sets[i], '=') - a->sets[i]), a->sets[i],
+		buf_printf(&more, "%.*s = <<PROBECTL\n%s\nPROBECTL\n", (int)(strchr(a->sets[i], '=') - a->sets[i]), a->sets[i],
 		           strchr(a->sets[i], '=') + 1);
 	for (size_t i = 0; i < a->n_expects; i++)
-		buf_printf(&b, "expect.e%zu = <<PROBECTL\n%s\nPROBECTL\n", i + 1, a->expects[i]);
-	urls_to_text(&b, (const char *const *)a->urls, a->n_urls, NULL);
+		buf_printf(&more, "expect.e%zu = <<PROBECTL\n%s\nPROBECTL\n", i + 1, a->expects[i]);
+	buf_printf(&b, "[probed]\nlog_level = error\n[defaults]\nmonitor = no\ntimeout = %lldns\n", (long long)a->timeout_ns);
+	urls_to_text(&b, (const char *const *)a->urls, a->n_urls, NULL, buf_cstr(&more));
 	buf_printf(&b, "[plan probe]\nrun = round *\nstart = manual\ninflight = 65536\nslack = 0s\npace = burst %zu every %lldns", a->n_urls,
 	           (long long)a->interval_ns);
 	if (a->count)

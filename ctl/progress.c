@@ -16,7 +16,7 @@
 #define DRAW_NS (250 * NS_PER_MS)
 #define LINE_NS (10 * NS_PER_S)
 #define BAR_WIDTH 20
-#define BAR_LEAST 5
+#define WIDE 130 /* columns in which all has room on one line */
 #define PLANS_MAX 16 /* bars; of further plans nothing is drawn */
 
 struct last {
@@ -29,7 +29,7 @@ struct progress {
 	struct core *core;
 	struct wheel_timer timer;
 	bool terminal;
-	unsigned drawn; /* bars on the screen; the cursor stands at the beginning of the first */
+	unsigned drawn; /* our lines on the screen; the cursor stands at the beginning of the first */
 	struct last last[PLANS_MAX];
 	struct hist hist;
 };
@@ -52,13 +52,11 @@ static double share_done(const struct plan_run *run, int64_t now_ns)
 static void put_bar(struct buf *b, double share, int cells)
 {
 	int full = (int)(share * cells);
-	if (cells >= BAR_LEAST) {
+	if (cells)
 		buf_putc(b, '[');
-		for (int i = 0; i < cells; i++)
-			buf_putc(b, i < full ? '#' : '.');
-		buf_puts(b, "] ");
-	}
-	buf_printf(b, "%3.0f %%  ", share * 100);
+	for (int i = 0; i < cells; i++)
+		buf_putc(b, i < full ? '#' : '.');
+	buf_printf(b, "%s%3.0f %%  ", cells ? "] " : "", share * 100);
 }
 
 /* Of the last second or so; the first time, since its beginning. */
@@ -75,17 +73,21 @@ static void rates(struct last *l, const struct plan_run *run, int64_t now_ns)
 	l->at_ns = now_ns;
 }
 
-static void put_counts(struct progress *p, struct last *l, const struct plan_run *run, struct buf *b)
+static void put_rates(const struct last *l, const struct plan_run *run, struct buf *b)
+{
+	if (run->state != PLAN_PACES)
+		buf_printf(b, "%s  ", plan_state_name(run->state));
+	else if (run->tally->open_loop)
+		buf_printf(b, "asked %.4g/s  sent %.4g/s  ", l->asked_rate, l->sent_rate);
+	else
+		buf_printf(b, "sent %.4g/s  ", l->sent_rate);
+}
+
+static void put_counts(struct progress *p, const struct plan_run *run, struct buf *b)
 {
 	const struct tally *t = run->tally;
 	char text[3][40];
 	uint64_t errors = t->n.outcome[PROBED_ERROR] + t->n.outcome[PROBED_FAIL], dropped = tally_dropped(&t->n);
-	if (run->state != PLAN_PACES)
-		buf_printf(b, "%s  ", plan_state_name(run->state));
-	else if (t->open_loop)
-		buf_printf(b, "asked %.4g/s  sent %.4g/s  ", l->asked_rate, l->sent_rate);
-	else
-		buf_printf(b, "sent %.4g/s  ", l->sent_rate);
 	buf_printf(b, "%u %s  %llu ok  %llu failed  ", run->inflight, pace_users(run->pace) ? "users" : "in flight",
 	           (unsigned long long)t->n.outcome[PROBED_OK], (unsigned long long)errors);
 	if (t->n.outcome[PROBED_UNKNOWN])
@@ -98,23 +100,23 @@ static void put_counts(struct progress *p, struct last *l, const struct plan_run
 		buf_printf(b, "p50 %s  p95 %s  p99 %s", unit_format_duration(hist_quantile(&p->hist, 0.5), text[0], sizeof text[0]),
 		           unit_format_duration(hist_quantile(&p->hist, 0.95), text[1], sizeof text[1]),
 		           unit_format_duration(hist_quantile(&p->hist, 0.99), text[2], sizeof text[2]));
-	buf_cstr(b);
 }
 
-/* The bar gets the room that the numbers leave. */
-static void describe(struct progress *p, struct last *l, const struct plan_run *run, int columns, struct buf *b)
+/* first: name, bar and rates; second: the counts, on a line of their own where the terminal is narrow. */
+static void describe(struct progress *p, struct last *l, const struct plan_run *run, struct buf *first, struct buf *second)
 {
-	CLEANUP_BUF struct buf counts = { 0 };
 	int64_t now_ns = clock_now_ns();
 	double share = run->state == PLAN_PACES ? share_done(run, now_ns) : -1;
 	rates(l, run, now_ns);
-	put_counts(p, l, run, &counts);
-	buf_printf(b, "%s  ", run->name);
-	int room = columns - (int)b->len - (int)counts.len - (int)sizeof "[] 100 %  ";
+	buf_clear(first);
+	buf_clear(second);
+	buf_printf(first, "%s  ", run->name);
 	if (share >= 0)
-		put_bar(b, share, !p->terminal ? 0 : room > BAR_WIDTH ? BAR_WIDTH : room);
-	buf_puts(b, counts.data);
-	buf_cstr(b);
+		put_bar(first, share, p->terminal ? BAR_WIDTH : 0);
+	put_rates(l, run, first);
+	put_counts(p, run, second);
+	buf_cstr(first);
+	buf_cstr(second);
 }
 
 /* From the cursor, which stands at the first bar's beginning: what others write there meanwhile pushes the bars down. */
@@ -124,9 +126,19 @@ static void erase(const struct progress *p)
 		fputs("\r\033[J", stderr);
 }
 
+static void put_line(struct progress *p, int columns, const char *text, const char *more)
+{
+	CLEANUP_FREE char *line = xasprintf("%s%s", text, more);
+	if (p->terminal)
+		fprintf(stderr, "%s%.*s", p->drawn++ ? "\n" : "", columns, line);
+	else
+		fprintf(stderr, "%s\n", line);
+}
+
 static void draw(struct progress *p)
 {
-	CLEANUP_BUF struct buf b = { 0 };
+	CLEANUP_BUF struct buf first = { 0 };
+	CLEANUP_BUF struct buf second = { 0 };
 	const struct plan_run *run;
 	struct last *last = p->last;
 	int columns = width() - 1;
@@ -140,12 +152,13 @@ static void draw(struct progress *p)
 			last++;
 			continue;
 		}
-		buf_clear(&b);
-		describe(p, last++, run, columns, &b);
-		if (p->terminal)
-			fprintf(stderr, "%s%.*s", p->drawn++ ? "\n" : "", columns, b.data);
-		else
-			fprintf(stderr, "%s\n", b.data);
+		describe(p, last++, run, &first, &second);
+		if (p->terminal && columns < WIDE) {
+			put_line(p, columns, first.data, "");
+			put_line(p, columns, "  ", second.data);
+		} else {
+			put_line(p, columns, first.data, second.data);
+		}
 	}
 	if (p->drawn > 1)
 		fprintf(stderr, "\033[%uA", p->drawn - 1);
