@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "adhoc.h"
 #include "base/clock.h"
@@ -39,7 +40,7 @@ static void help(FILE *to)
 	fputs("usage: probectl scan HOST:PORTS... [--timeout D] [--rate R] [--all] [--json]\n\n"
 	      "  PORTS         such as 22, 22,80,443 or 8000-8100; [::1]:22 for IPv6\n"
 	      "  --timeout D   a port that is silent for so long is filtered (default 1s)\n"
-	      "  --rate R      connections a second (default 500/s)\n"
+	      "  --rate R      connections a second (default 1000/s)\n"
 	      "  --all, -a     closed and filtered ports too\n"
 	      "  --json        a JSON line a port\n\n"
 	      "Only connects, and closes at once. Scan what is yours.\n"
@@ -49,7 +50,7 @@ static void help(FILE *to)
 
 static int bad_ports(const char *text)
 {
-	fprintf(stderr, "probectl scan: expected HOST:PORTS, such as 127.0.0.1:22,80,8000-8100, not \"%s\"\n", text);
+	fprintf(stderr, "probectl scan: expected HOST:PORTS, such as 127.0.0.1:22,80,8000-8100 or [::1]:22, not \"%s\"\n", text);
 	return -1;
 }
 
@@ -80,8 +81,9 @@ static int add_host(struct scan *s, const char *text)
 	if (!colon || colon == text || strcspn(text, " \t\n\"'/@") < strlen(text))
 		return bad_ports(text);
 	char *host = s->hosts[s->n_hosts++] = xstrndup(text, (size_t)(colon - text));
-	if (strchr(host, ':') && (*host != '[' || !strchr(host, ']')))
-		return bad_ports(text);
+	if (strchr(host, ':') || strpbrk(host, "[]"))
+		if (*host != '[' || strcspn(host, "]") + 1 != strlen(host))
+			return bad_ports(text);
 	for (at = colon + 1;; at++) {
 		unsigned long first = port_number(&at), last = first;
 		if (first && *at == '-') {
@@ -177,10 +179,11 @@ static void print_json(const struct place_seen *p)
 /* How many are open. */
 static size_t print(const struct scan *s)
 {
-	size_t open = 0, closed = 0, other = 0;
+	size_t open = 0, closed = 0, other = 0, left = 0;
 	char took[40];
 	for (size_t i = 0; i < s->n; i++) {
 		const struct place_seen *p = &s->list[i];
+		left += !p->seen;
 		if (!p->seen)
 			continue;
 		bool is_open = p->outcome == PROBED_OK, is_closed = p->reason == PROBED_REASON_REFUSED;
@@ -195,18 +198,20 @@ static size_t print(const struct scan *s)
 	}
 	if (!s->json)
 		printf("%zu open, %zu closed, %zu filtered or unknown\n", open, closed, other);
+	if (left)
+		fprintf(stderr, "probectl scan: %zu ports were not tried\n", left);
 	return open;
 }
 
 int scan_main(int argc, char **argv)
 {
-	struct scan s = { .timeout_ns = NS_PER_S, .rate = 500 };
+	struct scan s = { .timeout_ns = NS_PER_S, .rate = 1000 };
 	s.hosts = xcalloc((size_t)argc, sizeof *s.hosts);
 	int rc = parse(argc, argv, &s);
 	if (!rc) {
 		CLEANUP_FREE char *text = configuration(&s);
 		const struct core_observer observer = { .result = on_result, .ctx = &s };
-		rc = adhoc_run("scan", text, false, &observer);
+		rc = adhoc_run("scan", text, false, isatty(STDERR_FILENO), &observer);
 		if (!rc || rc == CTL_INTERRUPTED)
 			rc = print(&s) && !rc ? CTL_MET : rc ? rc : CTL_NOT_MET;
 	}

@@ -15,12 +15,9 @@
 #include "data/data.h"
 #include "measure/require.h"
 #include "plan/select.h"
-#include "plan/window.h"
 #include "run/crew.h"
 #include "run/plan_rows.h"
 
-#define LOOK_AGAIN_NS (60 * NS_PER_S) /* wall time may be set meanwhile */
-#define LEAD_NS (100 * NS_PER_MS)      /* workers get to know the targets before the first probe is due */
 #define SPREAD_MAX 256 /* with more targets each stays in its home */
 
 const char *plan_state_name(enum plan_state s)
@@ -180,30 +177,6 @@ static void on_edge(struct wheel_timer *t)
 		plan_pace_end(run);
 }
 
-/* From now, where it may begin; else the timer is set for when it may. */
-static bool window_open(struct plan_run *run)
-{
-	struct loop *loop = run->core->loop;
-	int64_t now_ns = clock_now_ns(), wall_ns = clock_wall_ns();
-	run->base_ns = now_ns + LEAD_NS;
-	run->until_ns = INT64_MAX;
-	if (!run->plan->windows)
-		return true;
-	struct window_state w = windows_at(run->plan->windows, wall_ns);
-	if (!w.open) {
-		int64_t wait_ns = w.opens_ns == INT64_MAX ? INT64_MAX : w.opens_ns - wall_ns;
-		loop_timer_set(loop, &run->edge, now_ns + (wait_ns < LOOK_AGAIN_NS ? wait_ns : LOOK_AGAIN_NS));
-		return false;
-	}
-	if (w.pace && !run->core->ask)
-		run->pace = w.pace;
-	if (w.until_ns != INT64_MAX) {
-		run->until_ns = now_ns + (w.until_ns - wall_ns);
-		loop_timer_set(loop, &run->edge, run->until_ns);
-	}
-	return true;
-}
-
 /* --- states ----------------------------------------------------------------------------------- */
 
 static void run_part(struct plan_run *run, uint32_t choice)
@@ -218,7 +191,7 @@ static void over(struct plan_run *run)
 {
 	struct core *core = run->core;
 	int64_t now_ns = clock_now_ns(), asked_ns = run->asked_until_ns - run->t0_ns, length_ns = pace_length_ns(run->pace);
-	if (!run->interrupted && !run->plan->windows && length_ns != INT64_MAX)
+	if (!run->interrupted && !run->data_ended && !run->plan->windows && length_ns != INT64_MAX)
 		asked_ns = length_ns;
 	loop_timer_stop(core->loop, &run->second);
 	for (uint32_t i = 0; i < run->n_choices; i++)
@@ -244,7 +217,7 @@ static void enter(struct plan_run *run, enum plan_state state)
 		run->state = state;
 		switch (state) {
 		case PLAN_WAITS:
-			if (!run->stopping && !window_open(run))
+			if (!run->stopping && !plan_opens(run))
 				return;
 			state = run->stopping ? PLAN_ENDS : p->setup && !run->vars ? PLAN_SETUP : PLAN_PACES;
 			break;
@@ -263,7 +236,7 @@ static void enter(struct plan_run *run, enum plan_state state)
 			plans_set_slack(run->core);
 			if (run->inflight || run->waiting)
 				return;
-			state = run->plan->windows && !run->stopping ? PLAN_WAITS : p->teardown ? PLAN_TEARDOWN : PLAN_OVER;
+			state = plan_opens_again(run) ? PLAN_WAITS : p->teardown ? PLAN_TEARDOWN : PLAN_OVER;
 			break;
 		case PLAN_TEARDOWN:
 			run_part(run, run->n_choices - 1);
@@ -321,8 +294,9 @@ void plan_pace_end(struct plan_run *run)
 	bool users = pace_users(run->pace) != NULL;
 	int64_t now_ns = clock_now_ns();
 	run->next_ns = INT64_MAX;
-	if (users || run->until_ns <= now_ns || run->interrupted)
-		run->asked_until_ns = now_ns;
+	run->rest_until_ns = run->until_ns;
+	if (users || run->until_ns <= now_ns)
+		run->asked_until_ns = users ? now_ns : run->until_ns;
 	if (users)
 		plan_users_stop(run, false);
 	enter(run, PLAN_ENDS);
@@ -480,14 +454,13 @@ static int start(struct core *core, const struct plan *plan, char *error, size_t
 	}
 	run->pace = pace_asked(run);
 	fill_choices(run);
-	run->t0_ns = run->base_ns = run->asked_until_ns = clock_now_ns() + (plan->setup ? 0 : LEAD_NS);
+	run->t0_ns = run->base_ns = run->asked_until_ns = clock_now_ns();
 	run->tally = tally_new(run->name, run->measures, run->n_measures, plan->requires, plan->n_requires, clock_wall_ns());
 	run->plain_facts = has_plain_facts(run);
 	for (uint32_t i = 0; i < run->n_choices; i++)
 		if (run->choices[i].flow != UINT32_MAX)
 			send_flow(run, &run->choices[i], NULL);
-	loop_timer_set(core->loop, &run->second, run->t0_ns + NS_PER_S);
-	log_info("plan begins", "plan", run->name, NULL);
+	plan_await_workers(run);
 	enter(run, PLAN_WAITS);
 	return 0;
 }
@@ -523,13 +496,16 @@ static bool asked_for(const struct core *core, const struct plan *p)
 void plans_begin(struct core *core)
 {
 	const struct model *m = core->model;
+	bool failed = false;
 	for (size_t i = 0; i < m->n_plans; i++) {
 		char error[300];
-		if (asked_for(core, m->plans[i]) && !plan_run_find(core, m->plans[i]->name) &&
-		    start(core, m->plans[i], error, sizeof error))
-			log_error("plan not started", "plan", m->plans[i]->name, "why", error, NULL);
+		if (!asked_for(core, m->plans[i]) || plan_run_find(core, m->plans[i]->name) ||
+		    !start(core, m->plans[i], error, sizeof error))
+			continue;
+		log_error("plan not started", "plan", m->plans[i]->name, "why", error, NULL);
+		failed = true;
 	}
-	if (core->mode == CORE_PLANS && !core->runs && !core->draining)
+	if (core->mode == CORE_PLANS && (failed || !core->runs) && !core->draining)
 		core_drain(core, 1);
 }
 
@@ -598,6 +574,17 @@ void plans_cancel(struct core *core, const char *why)
 	struct plan_run *run;
 	DL_FOREACH(core->runs, run)
 		plan_cancel(run, why);
+}
+
+void plans_end_now(struct core *core)
+{
+	struct plan_run *run;
+	DL_FOREACH(core->runs, run)
+		if (run->state != PLAN_OVER) {
+			plan_stop(run, true, NULL);
+			plan_cancel(run, "the run was ended before the answer came");
+			enter(run, PLAN_OVER);
+		}
 }
 
 void plan_runs_free(struct core *core)

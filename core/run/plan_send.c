@@ -187,7 +187,7 @@ static void on_due(struct wheel_timer *t)
 		int64_t due_ns = run->next_ns;
 		uint64_t index = run->next_index;
 		take_next(run);
-		run->asked_until_ns = due_ns;
+		run->asked_until_ns = run->next_ns == INT64_MAX ? due_ns : run->next_ns;
 		send_one(run, index, due_ns);
 		if (run->data_ended)
 			run->next_ns = INT64_MAX;

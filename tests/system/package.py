@@ -86,7 +86,7 @@ def lintian_has_no_error():
 
 def it_holds_what_it_should():
     listed = sh("dpkg", "-c", debs("probed"))
-    for path in ("/usr/bin/probed", "/etc/probed/probed.ini", "/lib/systemd/system/probed.service",
+    for path in ("/usr/bin/probed", "/usr/bin/probectl", "/usr/share/man/man8/probectl.8.gz", "/etc/probed/probed.ini", "/lib/systemd/system/probed.service",
                  "/usr/lib/sysusers.d/probed.conf"):
         assert " ." + path + "\n" in listed, path + " is missing:\n" + listed
     for plugin in ("http", "dns", "ws", "tcp", "icmp", "jsonl", "csv", "statsd", "influx", "remote_write", "otlp", "web"):
