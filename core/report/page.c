@@ -43,7 +43,7 @@ const char page_style[] =
 	".c0{--c:var(--c0)}.c1{--c:var(--c1)}.c2{--c:var(--c2)}.c3{--c:var(--c3)}.c4{--c:var(--c4)}.c5{--c:var(--c5)}.c6{--c:var(--c6)}.c7{--c:var(--c7)}\n"
 	"@media (max-width:30rem){body{padding:.8rem .6rem 2rem}.plot{margin-left:3.6rem;height:13rem}figure{padding:.6rem .6rem}th,td{padding:.25rem .4rem}"
 	"tbody th,td.soft{white-space:normal}td.text:last-child{min-width:8rem}}\n"
-	"@media print{body{max-width:none;font-size:11px}.charts{grid-template-columns:1fr 1fr}.readout,details{display:none}"
+	"@media print{html{font-size:11px}body{max-width:none;font-size:1rem}.charts{grid-template-columns:1fr 1fr}.readout,details{display:none}"
 	"*{print-color-adjust:exact;-webkit-print-color-adjust:exact}.plot{height:11rem}}\n";
 
 const char page_script[] =
