@@ -23,7 +23,7 @@ const char page_style[] =
 	"figure{margin:0;min-width:0;background:var(--card);border:1px solid var(--line);border-radius:.5rem;padding:.7rem .9rem;break-inside:avoid}\n"
 	"figcaption{font-weight:600}.nothing{color:var(--soft);padding:2rem 0;text-align:center}\n"
 	".legend{display:flex;flex-wrap:wrap;gap:.1rem 1rem;font-size:.85rem;margin:.2rem 0 .6rem}.legend span{color:var(--ink);white-space:nowrap}"
-	".legend b{display:inline-block;width:1.1em;border-top:3px solid var(--c);margin-right:.35em;vertical-align:middle}"
+	".legend b{display:inline-block;width:1.7em;border-top:3px solid var(--c);margin-right:.35em;vertical-align:middle}"
 	".legend .wide b{border-top-width:5px;opacity:.5}.legend .dash b{border-top-style:dashed;border-top-width:2px}\n"
 	".plot{position:relative;height:15rem;margin:.3rem .9rem 1.6rem 4rem}\n"
 	".plot svg{position:absolute;inset:0;width:100%;height:100%;overflow:visible;border-bottom:1px solid var(--soft)}\n"
