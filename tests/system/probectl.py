@@ -73,7 +73,7 @@ BAD = (
     (("run", "a.ini", "--plan", "q"), 2, "probectl run: --plan: there is no [plan q] in a.ini; there is p"),
     (("run", "a.ini", "--for", "soon"), 2, 'probectl run: --for: expected a time, such as 30s, not "soon"'),
     (("run", "a.ini", "--for", "0s"), 2, 'probectl run: --for: expected a time, such as 30s, not "0s"'),
-    (("run", "a.ini", "--rate", "5"), 2, 'probectl run: --rate: expected a rate, such as 100/s, not "5"'),
+    (("run", "a.ini", "--rate", "5"), 2, 'probectl run: --rate: expected a rate of at most 1,000,000/s, such as 100/s, not "5"'),
     (("run", "users.ini", "--rate", "5/s"), 2,
      "probectl run: --rate: plan p is of users, who have no rate: leave it out with --plan, or change how many they are"),
     (("run", "a.ini", "--report", "jsn:x"), 2, 'probectl run: --report: unknown format "jsn" (did you mean "json"?); known are ' + FORMATS),
@@ -84,6 +84,7 @@ BAD = (
     (("run", "a.ini", "--save", "no/x"), 2, "probectl run: --save: no/x can't be written: No such file or directory"),
     (("run", "a.ini", "--save", "."), 2, "probectl run: --save: . can't be written: Is a directory"),
     (("run", "a.ini", "--compare", "a.ini"), 2, "probectl run: --compare: a.ini: not a run file"),
+    (("run", "a.ini", "--rate", "2000000/s"), 2, 'probectl run: --rate: expected a rate of at most 1,000,000/s, such as 100/s, not "2000000/s"'),
     (("report",), 2, "probectl report: expected a RUN; probectl report --help tells more"),
     (("report", "nosuch.run"), 2, "probectl report: nosuch.run: "),
     (("report", "a.ini"), 2, "probectl report: a.ini: not a run file"),
@@ -94,14 +95,16 @@ BAD = (
     (("probe", "-i", "1", "fx://x"), 2, 'probectl probe: --interval: expected a time of at least 1ms, such as 500ms, not "1"'),
     (("probe", "-i", "1d", "-c", "100000", "fx://x"), 2, "probectl probe: --count times --interval: expected less than ten years"),
     (("probe", "--set", "text", "fx://x"), 2, 'probectl probe: --set: expected KEY=VALUE on one line, not "text"'),
+    (("probe", "--set", "a b=c", "fx://x"), 2, 'probectl probe: --set: expected KEY=VALUE on one line, not "a b=c"'),
+    (("probe", "--expect", "", "fx://x"), 2, "probectl probe: --expect: expected one line, such as 'status == 200'"),
     (("probe", "nosuch://x"), 2, "probectl probe: [target nosuch://x] url: no driver is known for nosuch://"),
     (("probe", "fx://x", "--set", "txet=1"), 2, 'probectl probe: [target fx://x] txet: unknown option (did you mean "text"?)'),
     (("probe", "fx://x", "--expect", "statuss == 1"), 2, 'probectl probe: [target fx://x] expect.e1: column 1: unknown query "statuss"'),
     (("scan",), 2, "probectl scan: expected HOST:PORTS; probectl scan --help tells more"),
-    (("scan", "--rate", "fast", "h:1"), 2, 'probectl scan: --rate: expected a rate, such as 100/s, not "fast"'),
+    (("scan", "--rate", "fast", "h:1"), 2, 'probectl scan: --rate: expected a rate of at most 1,000,000/s, such as 100/s, not "fast"'),
     (("scan", "h:1-65535", "g:1-3"), 2, "probectl scan: at most 65536 ports in all"),
 ) + tuple((("scan", text), 2, 'probectl scan: expected HOST:PORTS, such as 127.0.0.1:22,80,8000-8100 or [::1]:22, not "%s"' % text)
-          for text in ("h", "h:", ":22", "h:0", "h:65536", "h:1-", "h:9-1", "h:1,,2", "h:x", "::1:22", "[::1:22", "[::1]x:22", "a b:1", "http://h:1"))
+          for text in ("h", "h:", ":22", "h:0", "h:65536", "h:1-", "h:9-1", "h:1,,2", "h:x", "::1:22", "[::1:22", "[::1]x:22", "a b:1", "*:1", "http://h:1"))
 
 
 def bad_arguments_are_told():
