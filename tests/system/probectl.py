@@ -264,6 +264,21 @@ def a_plan_that_stands_still_or_has_no_end_says_so():
         assert probectl("run", never).returncode == 78
 
 
+def what_is_asked_is_what_the_pace_says():
+    """Also where it ends otherwise than by itself: within a window, with its data, with its selection, after a setup."""
+    step = "[step s]\ntarget = t\n"
+    for plan, sent, seconds in (("pace = rate 20/s for 1s\nwindow = daily", 20, 1), ("pace = rate 20/s\ndata = d.csv sequential stop", 4, 0.2),
+                                ("pace = rate 20/s for 1m\ndata = d.csv sequential stop", 4, 0.2),
+                                ("pace = rate 20/s for 1s\nsetup = s", 20, 1), ("pace = burst 5 every 1s for 2s", 10, 2)):
+        with folder() as tmp:
+            write(os.path.join(tmp, "d.csv"), "n\n1\n2\n3\n4\n")
+            path = write(os.path.join(tmp, "p.ini"), fx(plan) + (step if "setup" in plan else ""))
+            done = probectl("run", path, "--report", "json:-")
+            p = json.loads(done.stdout)["plans"][0]
+            assert done.returncode == 0 and p["asked"] == sent, (plan, p)
+            assert abs(p["schedule_s"] - seconds) < 0.001 and abs(p["asked_rate"] - sent / seconds) < 0.1, (plan, p["schedule_s"], p["asked_rate"])
+
+
 def sinks_are_written_and_services_not_started():
     with folder() as tmp, Silent() as taken:
         path = write(os.path.join(tmp, "p.ini"), fx("pace = rate 50/s for 500ms") + "[sink s]\ndriver = jsonl\npath = %s/out.jsonl\n"
@@ -428,7 +443,7 @@ if __name__ == "__main__":
         a_second_interrupt_ends_it_at_once, before_the_run_too, each_format_is_what_it_is_called,
         a_report_on_standard_output_is_alone_there, files_stay_as_they_are_where_nothing_is_run,
         rates_and_times_are_changed_from_the_command_line, plans_are_chosen_by_name,
-        a_plan_that_stands_still_or_has_no_end_says_so, sinks_are_written_and_services_not_started,
+        a_plan_that_stands_still_or_has_no_end_says_so, what_is_asked_is_what_the_pace_says, sinks_are_written_and_services_not_started,
         no_start_of_ours_is_in_the_latency, a_terminal_has_a_bar, a_pipe_has_none, runs_are_merged_and_compared,
         probing_is_like_ping, several_urls_are_probed_side_by_side, options_and_expectations_are_given_along,
         an_interrupt_ends_a_probe_that_has_no_count, ports_are_open_or_closed, ranges_and_both_families_are_scanned)
