@@ -80,12 +80,10 @@ static void run_part(struct plan_run *run, uint32_t choice)
 static void over(struct plan_run *run)
 {
 	struct core *core = run->core;
-	int64_t now_ns = clock_now_ns(), asked_ns = run->asked_until_ns - run->t0_ns, length_ns = pace_length_ns(run->pace);
-	if (!run->interrupted && !run->data_ended && !run->plan->windows && length_ns != INT64_MAX)
-		asked_ns = length_ns;
+	int64_t now_ns = clock_now_ns();
 	loop_timer_stop(core->loop, &run->second);
 	plan_choices_forget(run);
-	tally_end(run->tally, now_ns - run->t0_ns, asked_ns > 0 ? asked_ns : 0);
+	tally_end(run->tally, now_ns - run->t0_ns, run->asked_ns);
 	log_info("plan ended", "plan", run->name, "sent", log_int((int64_t)run->tally->n.sent), "dropped",
 	         log_int((int64_t)tally_dropped(&run->tally->n)), NULL);
 	if (core->observer.plan_ended)
@@ -180,11 +178,13 @@ void plan_settle(struct plan_run *run)
 void plan_pace_end(struct plan_run *run)
 {
 	bool users = pace_users(run->pace) != NULL;
-	int64_t now_ns = clock_now_ns();
+	int64_t now_ns = clock_now_ns(), length_ns = pace_length_ns(run->pace);
 	run->next_ns = INT64_MAX;
 	run->rest_until_ns = run->until_ns;
-	if (users || run->until_ns <= now_ns)
-		run->asked_until_ns = users ? now_ns : run->until_ns;
+	if (users)
+		run->asked_until_ns = length_ns < now_ns - run->base_ns ? run->base_ns + length_ns : now_ns;
+	if (run->asked_until_ns > run->base_ns)
+		run->asked_ns += run->asked_until_ns - run->base_ns;
 	if (users)
 		plan_users_stop(run, false);
 	enter(run, PLAN_ENDS);
@@ -335,7 +335,7 @@ static int start(struct core *core, const struct plan *plan, char *error, size_t
 	}
 	run->pace = pace_asked(run);
 	plan_choices_fill(run);
-	run->t0_ns = run->base_ns = run->asked_until_ns = clock_now_ns();
+	run->t0_ns = run->base_ns = clock_now_ns();
 	run->tally = tally_new(run->name, run->measures, run->n_measures, plan->requires, plan->n_requires, clock_wall_ns());
 	run->plain_facts = has_plain_facts(run);
 	plan_choices_tell(run);

@@ -93,7 +93,8 @@ struct plan_run {
 	int64_t base_ns;  /* of the pace: the present opening of the window */
 	int64_t until_ns; /* the window closes; INT64_MAX: never */
 	int64_t rest_until_ns; /* its pace has come to its end before this opening did: it begins anew with the next one */
-	int64_t asked_until_ns; /* probes were asked for until then */
+	int64_t asked_until_ns; /* probes were asked for until then, in this opening */
+	int64_t asked_ns;       /* and so long in those before */
 	int64_t next_ns;  /* of the next due probe; INT64_MAX: there is none */
 	uint64_t next_index;
 	int64_t ahead_ns, grain_ns;

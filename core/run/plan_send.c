@@ -177,6 +177,17 @@ static void take_next(struct plan_run *run)
 		run->next_ns = INT64_MAX;
 }
 
+/* To the next due time; behind the last one, to the end of the pace or of the opening. */
+static int64_t asked_until(const struct plan_run *run, int64_t due_ns)
+{
+	int64_t length_ns = pace_length_ns(run->pace), end_ns = run->until_ns;
+	if (run->next_ns != INT64_MAX)
+		return run->next_ns;
+	if (length_ns != INT64_MAX && run->base_ns + length_ns < end_ns)
+		end_ns = run->base_ns + length_ns;
+	return run->stopping || end_ns == INT64_MAX ? due_ns : end_ns;
+}
+
 static void on_due(struct wheel_timer *t)
 {
 	struct plan_run *run = (struct plan_run *)((char *)t - offsetof(struct plan_run, due));
@@ -187,7 +198,7 @@ static void on_due(struct wheel_timer *t)
 		int64_t due_ns = run->next_ns;
 		uint64_t index = run->next_index;
 		take_next(run);
-		run->asked_until_ns = run->next_ns == INT64_MAX ? due_ns : run->next_ns;
+		run->asked_until_ns = asked_until(run, due_ns);
 		send_one(run, index, due_ns);
 		if (run->data_ended)
 			run->next_ns = INT64_MAX;
@@ -231,5 +242,6 @@ void plan_pace_begin(struct plan_run *run)
 	plans_set_slack(run->core);
 	pace_begin(&run->cursor, run->pace, run->plan->seed);
 	take_next(run);
+	run->asked_until_ns = run->next_ns == INT64_MAX ? asked_until(run, run->base_ns) : run->base_ns;
 	loop_timer_set(run->core->loop, &run->due, run->core->loop->now_ns);
 }
