@@ -75,7 +75,9 @@ static void rates(struct last *l, const struct plan_run *run, int64_t now_ns)
 
 static void put_rates(const struct last *l, const struct plan_run *run, struct buf *b)
 {
-	if (run->state != PLAN_PACES)
+	if (run->core->signalled_ns)
+		buf_printf(b, "%s; Ctrl-C again ends it at once  ", plan_state_name(run->state));
+	else if (run->state != PLAN_PACES)
 		buf_printf(b, "%s  ", plan_state_name(run->state));
 	else if (run->tally->open_loop)
 		buf_printf(b, "asked %.4g/s  sent %.4g/s  ", l->asked_rate, l->sent_rate);
