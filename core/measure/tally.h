@@ -105,7 +105,7 @@ struct tally_interval {
 };
 
 struct tally_message {
-	char *text; /* long numbers are # */
+	char *text; /* what differs each time is # */
 	uint64_t hash, count, over; /* true count: between count - over and count */
 	uint32_t step, reason; /* step: index in `measures` */
 };

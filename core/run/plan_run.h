@@ -2,6 +2,7 @@
 /*
  * plan_run.h - a plan that runs: what is due, what was sent, what came of it. The core's, one thread.
  *
+ *   plan_choice.c its targets, steps and flows
  *   plan_run.c   its life: setup, pacing, teardown, the end   plan_send.c   from due times to dispatches
  *   plan_users.c virtual users that workers are lent          plan_result.c what comes back
  *   plan_window.c when it may send
@@ -133,8 +134,6 @@ bool plan_records(const struct plan_run *run);
 uint32_t plan_dispatch_flags(const struct plan_run *run);
 /* Does nobody look at the facts of its results? */
 bool plan_is_lean(const struct plan_run *run);
-/* A worker has just been started at this seat: it learns of the flows. */
-void plans_tell_worker(struct core *core, struct seat *seat);
 /* Something has ended: is the whole run over? */
 void plan_settle(struct plan_run *run);
 void plans_metrics(const struct core *core, struct metrics_page *page);
@@ -147,6 +146,15 @@ void plan_await_workers(struct plan_run *run);
 bool plan_opens(struct plan_run *run);
 /* What it sent has ended: is there another opening to wait for? */
 bool plan_opens_again(const struct plan_run *run);
+
+/* --- plan_choice.c ---------------------------------------------------------------------------- */
+void plan_choices_fill(struct plan_run *run);
+void plan_choices_free(struct plan_run *run);
+/* Workers learn of its flows, or forget them. */
+void plan_choices_tell(const struct plan_run *run);
+void plan_choices_forget(const struct plan_run *run);
+/* A worker has just been started at this seat: it learns of the flows of all runs. */
+void plans_tell_worker(struct core *core, struct seat *seat);
 
 /* --- plan_send.c ------------------------------------------------------------------------------ */
 void plan_pace_begin(struct plan_run *run);

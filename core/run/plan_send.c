@@ -14,11 +14,11 @@
 #include "run/plan_rows.h"
 #include "run/plan_run.h"
 
-/* Rates leave 5 ms ahead of their due times, in ticks of 2 ms; what is slow leaves with monitoring's grid. */
+/* Rates leave 10 ms ahead of their due times, what is slow with monitoring's grid. */
 #define FAST_PER_S 50.0
-#define FAST_AHEAD_NS (5 * NS_PER_MS)
-#define FAST_GRAIN_NS (2 * NS_PER_MS)
+#define FAST_AHEAD_NS (10 * NS_PER_MS)
 #define SLOW_AHEAD_NS (2 * PACE_GRID_NS)
+#define AHEAD_MIN_NS (500 * NS_PER_US)
 #define TURN_SENDS 2000 /* in one turn of the loop */
 
 static const uint32_t tally_why[GATE_WHYS] = {
@@ -223,11 +223,20 @@ void plans_set_slack(struct core *core)
 	core->loop->slack_ns = slack_ns;
 }
 
+/* What was sent ahead counts as under way: it must not take more than a quarter of the places. */
+static int64_t ahead_of(double rate, uint32_t inflight)
+{
+	int64_t ahead_ns = rate >= FAST_PER_S ? FAST_AHEAD_NS : SLOW_AHEAD_NS;
+	double most_ns = rate > 0 ? inflight / rate / 4 * (double)NS_PER_S : (double)ahead_ns;
+	if (most_ns < (double)ahead_ns)
+		ahead_ns = (int64_t)most_ns;
+	return ahead_ns > AHEAD_MIN_NS ? ahead_ns : AHEAD_MIN_NS;
+}
+
 void plan_pace_begin(struct plan_run *run)
 {
-	bool fast = pace_rate_max(run->pace) >= FAST_PER_S;
-	run->ahead_ns = fast ? FAST_AHEAD_NS : SLOW_AHEAD_NS;
-	run->grain_ns = fast ? FAST_GRAIN_NS : PACE_GRID_NS;
+	run->ahead_ns = ahead_of(pace_rate_max(run->pace), run->plan->inflight);
+	run->grain_ns = run->ahead_ns * 2 / 5;
 	run->due.fn = on_due;
 	run->flags = DISPATCH_PLAN | (uint32_t)(run->plan->slack_ns / NS_PER_US) << DISPATCH_SLACK_SHIFT;
 	plans_set_slack(run->core);

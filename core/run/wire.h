@@ -184,7 +184,7 @@ struct wire_choice {
 enum {
 	DISPATCH_AGAIN = 1,  /* sent a second time after a worker's death */
 	DISPATCH_PROMPT = 2, /* somebody waits for the result: it is not held for others to leave with it */
-	DISPATCH_PLAN = 4,   /* a plan's, not monitoring's: tried again as its target says, the result held 1 ms at most */
+	DISPATCH_PLAN = 4,   /* a plan's, not monitoring's: tried again as its target says, the result held 2 ms at most */
 	DISPATCH_LEAN = 8,   /* nobody records the result: of its facts only those that expectations read, or the core acts on */
 };
 /* Bits of the roles whose facts are in every result: gates and tallies act on them. */

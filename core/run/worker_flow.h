@@ -15,7 +15,7 @@
 
 #define FLOW_MAGIC 0x666c6f77u
 #define USER_MAGIC 0x75736572u
-#define PLAN_HOLD_NS NS_PER_MS /* results of plans wait so long for others to leave with them */
+#define PLAN_HOLD_NS (2 * NS_PER_MS) /* results of plans wait so long for others to leave with them */
 
 /* The table holds one reference, each run of it another. */
 struct flow {

@@ -299,6 +299,34 @@ static void say(struct tally *t, const char *text)
 	result_free(&r);
 }
 
+static void what_differs_each_time_makes_no_new_message(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *text, *class;
+	} table[] = {
+		{ "fast: latency 57.8 ms, expected < 50 ms", "fast: latency # ms, expected < 50 ms" },
+		{ "fast: latency 2 s, expected < 50.5 ms", "fast: latency # s, expected < # ms" },
+		{ "status 503, expected < 400", "status 503, expected < 400" },
+		{ "no answer within 5 s", "no answer within 5 s" },
+		{ "127.0.0.1:8080 refused", "127.0.0.1:8080 refused" },
+		{ "HTTP/1.1 is refused after 1.25 s", "HTTP/1.1 is refused after # s" },
+		{ "port 40001.", "port #." },
+		{ "id=1234567890123, v1.2", "id=#, v1.2" },
+		{ "ends with 5.", "ends with 5." },
+		{ "abc12345678def", "abc#def" },
+		{ "", "" },
+	};
+	for (size_t i = 0; i < ARRAY_LEN(table); i++) {
+		struct tally *t = begin();
+		say(t, table[i].text);
+		assert_string_equal(t->messages[0].text, table[i].class);
+		say(t, table[i].class); /* a class is its own class: a file read back stays what it is */
+		assert_int_equal(t->n_messages, 1);
+		tally_free(t);
+	}
+}
+
 static void messages_are_classes_and_the_frequent_ones_stay(void **state)
 {
 	(void)state;
@@ -434,6 +462,7 @@ int main(void)
 		cmocka_unit_test(what_is_told_after_the_end_is_passed_over),
 		cmocka_unit_test(a_gap_and_results_out_of_order_do_no_harm),
 		cmocka_unit_test(many_steps_share_the_last_place_but_not_those_that_are_required),
+		cmocka_unit_test(what_differs_each_time_makes_no_new_message),
 		cmocka_unit_test(messages_are_classes_and_the_frequent_ones_stay),
 		cmocka_unit_test(checks_that_hold_are_shown_too),
 		cmocka_unit_test(merging_is_telling_everything_to_one),
