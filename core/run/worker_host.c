@@ -227,13 +227,10 @@ static const struct probed_value *option(struct probed_probe *p, uint32_t i)
 	const struct probed_value *v = NULL;
 	if (!hold(p))
 		return NULL;
-	if (i < p->inst->options.n) {
-		v = &p->inst->options.values[i];
-		if (v->flags & PROBED_VALUE_TEMPLATE)
-			v = work_render(p, i);
-	} else {
+	if (i < p->inst->options.n)
+		v = work_option(p, i);
+	else
 		worker_misbehaved(p->drv, "asked for an option that it does not declare");
-	}
 	let_go(p);
 	return v;
 }

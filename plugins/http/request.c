@@ -136,7 +136,7 @@ const char *request_render(struct fetch *f)
 	f->origin = f->url ? origin_of(f->url) : NULL;
 	if (!f->origin)
 		return "url: expected http://HOST/... or https://HOST/...";
-	if (t->body_file) {
+	if (t->body_file && body->s == probed_target_option(t->args, OPT_BODY)->s) {
 		f->body = t->body_file;
 		f->body_len = t->body_file_len;
 	} else if (body->s && body->len) {
