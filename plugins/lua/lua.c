@@ -57,6 +57,8 @@ static int load_text(lua_State *L)
 	const struct script *s = lua_touserdata(L, 1);
 	char chunk[sizeof s->name + 1];
 	snprintf(chunk, sizeof chunk, "=%s", s->name);
+	if (s->text[0] == '\x1b')
+		return luaL_error(L, "%s:1: expected a script, not bytecode", s->name);
 	if (luaL_loadbufferx(L, s->text, s->len, chunk, "t"))
 		return lua_error(L);
 	lua_rawsetp(L, LUA_REGISTRYINDEX, &entry);
