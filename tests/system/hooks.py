@@ -11,7 +11,7 @@ import sys
 import threading
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-from harness import BUILD, FIXTURES, PLUGINS, Daemon, Skip, command, folder, run, write
+from harness import BUILD, PLUGINS, Daemon, Skip, command, folder, run, write
 
 PROBECTL = os.path.join(BUILD, "probectl")
 KEY = b"a secret"
@@ -208,7 +208,29 @@ def a_changed_script_is_taken_over():
             assert server.seen[0][2]["X-Say"] == "one"
 
 
+def crashes(script):
+    """What runs the script is struck, and put into quarantine; the driver is not."""
+    config = ("[target t]\ndriver = fx\nmonitor = no\ndo = ok\n[target fine]\ndriver = fx\ninterval = 100ms\ndo = ok\n"
+              "[step s]\ntarget = t\nhook = fxhook\nbefore = %s\n[plan p]\nrun = flow s\npace = rate 5/s\n" % script)
+    with Daemon(config, crashes=True) as d:
+        d.wait_ready()
+        d.wait_log("driver quarantined", driver="fxhook")
+        before = len([r for r in d.results() if r["target"] == "fine"])
+        d.wait_results(lambda all: len([r for r in all if r["target"] == "fine"]) >= before + 5, "others to go on")
+        assert d.metric("probed_driver_quarantined", driver="fxhook") == 1
+        assert not d.logged("driver misbehaved", driver="fx$"), d.log
+        assert all(r["outcome"] == "ok" for r in d.results() if r["target"] == "fine")
+
+
+def a_script_that_crashes_is_its_languages_strike():
+    crashes("segv")
+
+
+def a_script_that_stands_still_is_too():
+    crashes("spin")
+
+
 if __name__ == "__main__":
     run(requests_are_signed_and_answers_read, a_bad_answer_fails_with_the_scripts_words,
         a_script_that_breaks_a_limit_is_an_error_of_its_probe, bad_scripts_are_errors_of_the_check, the_list_shows_what_runs_scripts,
-        a_changed_script_is_taken_over)
+        a_changed_script_is_taken_over, a_script_that_crashes_is_its_languages_strike, a_script_that_stands_still_is_too)
