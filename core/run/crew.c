@@ -100,11 +100,19 @@ static bool has_path(const char *const *paths, size_t n, const char *path)
 	return false;
 }
 
-/* Does a driver come from another file now than the one that the pool's workers have loaded? */
+/* Does a driver or a hook come from another file now than the one that the pool's workers have loaded? */
 static bool moved(const struct pool *p, const struct model *m)
 {
 	for (uint32_t i = 0; p->registry && i < m->registry->n_drivers; i++) {
 		const struct driver_table *now = m->registry->drivers[i], *before = registry_driver(p->registry, now->name);
+		if (before && strcmp(before->plugin->path, now->plugin->path) != 0 &&
+		    has_path(p->plugins, p->n_plugins, before->plugin->path))
+			return true;
+	}
+	for (size_t i = 0; p->registry && i < m->n_steps; i++) {
+		const char *hook = m->steps[i]->step->hook;
+		const struct part_table *now = hook ? registry_hook(m->registry, hook) : NULL,
+					*before = hook ? registry_hook(p->registry, hook) : NULL;
 		if (before && strcmp(before->plugin->path, now->plugin->path) != 0 &&
 		    has_path(p->plugins, p->n_plugins, before->plugin->path))
 			return true;
@@ -154,12 +162,27 @@ static bool pool_wants_raw(const struct crew *crew, const struct model *m, const
 	return raw;
 }
 
-/* The paths of all plugins whose drivers the model's targets use in this pool. */
+/* Those that run the scripts of steps of this pool. */
+static void add_hooks(const struct crew *crew, const struct model *m, const char *pool, const char **paths, uint32_t *n)
+{
+	char name[128];
+	for (size_t i = 0; i < m->n_steps; i++) {
+		const char *hook = m->steps[i]->step->hook;
+		if (!hook)
+			continue;
+		const char *path = registry_hook(m->registry, hook)->plugin->path;
+		pool_name(crew, m, m->steps[i]->driver, name, sizeof name);
+		if (!strcmp(name, pool) && !has_path(paths, *n, path))
+			paths[(*n)++] = path;
+	}
+}
+
+/* The paths of all plugins whose drivers and hooks the model's targets use in this pool. */
 static const char **paths_of_pool(const struct crew *crew, const struct model *m, const bool *used, const char *pool,
                                   uint32_t *n)
 {
 	const struct registry *r = m->registry;
-	const char **paths = xcalloc(r->n_drivers, sizeof *paths);
+	const char **paths = xcalloc(r->n_drivers + r->n_plugins, sizeof *paths);
 	*n = 0;
 	for (uint32_t i = 0; i < r->n_drivers; i++) {
 		char name[128];
@@ -167,6 +190,7 @@ static const char **paths_of_pool(const struct crew *crew, const struct model *m
 		if (used[i] && !strcmp(name, pool) && !has_path(paths, *n, r->drivers[i]->plugin->path))
 			paths[(*n)++] = r->drivers[i]->plugin->path;
 	}
+	add_hooks(crew, m, pool, paths, n);
 	return paths;
 }
 

@@ -60,6 +60,17 @@ static void drop(struct plan_run *run, struct flight *f, uint32_t why)
 	plan_flight_free(f);
 }
 
+/* Why its driver, or what runs a script of one of its steps, is in quarantine; NULL: none is. */
+static const char *barred(const struct plan_run *run, const struct flight *f)
+{
+	const struct choice *c = run->choices[f->choice].choice;
+	const char *why = health_quarantined(run->core, f->driver->name);
+	for (uint32_t i = 0; !why && i < c->n_steps; i++)
+		if (c->steps[i]->step && c->steps[i]->step->hook)
+			why = health_quarantined(run->core, c->steps[i]->step->hook);
+	return why;
+}
+
 static void dispatch(struct plan_run *run, struct flight *f)
 {
 	struct core *core = run->core;
@@ -74,7 +85,7 @@ static void dispatch(struct plan_run *run, struct flight *f)
 	flight_limit(f, f->timeout_ns);
 	if (overdue_ns != f->timeout_ns)
 		loop_timer_set(core->loop, &f->overdue, f->overdue.at_ns + overdue_ns - f->timeout_ns);
-	const char *quarantine = health_quarantined(core, f->driver->name);
+	const char *quarantine = barred(run, f);
 	if (quarantine) {
 		core->count.quarantined_probes++;
 		flight_unknown(core, f, PROBED_REASON_CRASHED, quarantine);
