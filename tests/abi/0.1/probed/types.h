@@ -135,9 +135,7 @@ enum {
 	PROBED_ROLE_PEER_IP = 4,     /* STRING: address of the peer that answered */
 	PROBED_ROLE_BYTES_IN = 5,    /* SIZE */
 	PROBED_ROLE_BYTES_OUT = 6,   /* SIZE */
-	PROBED_ROLE_STATUS = 7,      /* INTEGER or STRING: the protocol's own verdict */
-	PROBED_ROLE_QUOTA_LEFT = 8,  /* INTEGER: requests that the server will still take until its quota is reset */
-	PROBED_ROLE_QUOTA_RESET = 9  /* DURATION until then */
+	PROBED_ROLE_STATUS = 7       /* INTEGER or STRING: the protocol's own verdict */
 };
 
 /* The declaration of a fact. */
