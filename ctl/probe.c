@@ -66,10 +66,18 @@ static bool number(const char *text, unsigned long *out)
 
 static bool pair(const char *text)
 {
-	const char *at = strchr(text, '=');
-	if (at && at != text && !strchr(text, '\n'))
+	size_t n = strspn(text, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-");
+	if (n && text[n] == '=' && !strchr(text, '\n'))
 		return true;
 	fprintf(stderr, "probectl probe: --set: expected KEY=VALUE on one line, not \"%s\"\n", text);
+	return false;
+}
+
+static bool line(const char *text)
+{
+	if (*text && !strchr(text, '\n'))
+		return true;
+	fputs("probectl probe: --expect: expected one line, such as 'status == 200'\n", stderr);
 	return false;
 }
 
@@ -102,6 +110,7 @@ static int parse(int argc, char **argv, struct asked *a)
 			a->sets[a->n_sets++] = optarg;
 			break;
 		case 'e':
+			good = line(optarg);
 			a->expects[a->n_expects++] = optarg;
 			break;
 		case 'j':

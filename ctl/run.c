@@ -87,7 +87,7 @@ static int take_option(struct asked *a, int c)
 	case 'f':
 		return !unit_parse_duration(optarg, &a->ask.for_ns) && a->ask.for_ns > 0 ? 0 : complain("--for", "a time, such as 30s", optarg);
 	case 'r':
-		return pace_parse_rate(optarg, &a->ask.rate) ? complain("--rate", "a rate, such as 100/s", optarg) : 0;
+		return pace_parse_rate(optarg, &a->ask.rate) ? complain("--rate", "a rate of at most 1,000,000/s, such as 100/s", optarg) : 0;
 	case 'o':
 		return take_report(a, optarg);
 	case 's':

@@ -15,6 +15,7 @@
 #include "ctl.h"
 #include "plan/pace.h"
 
+#define HOST_CHARS "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-"
 #define PLACES_MAX 65536 /* hosts times ports */
 
 struct place_seen {
@@ -78,7 +79,7 @@ static unsigned long port_number(const char **at)
 static int add_host(struct scan *s, const char *text)
 {
 	const char *colon = strrchr(text, ':'), *at;
-	if (!colon || colon == text || strcspn(text, " \t\n\"'/@") < strlen(text))
+	if (!colon || colon == text || strspn(text, HOST_CHARS "[]:%,") < strlen(text))
 		return bad_ports(text);
 	char *host = s->hosts[s->n_hosts++] = xstrndup(text, (size_t)(colon - text));
 	if (strchr(host, ':') || strpbrk(host, "[]"))
@@ -114,7 +115,7 @@ static int parse(int argc, char **argv, struct scan *s)
 			return CTL_USAGE;
 		}
 		if (c == 'r' && (pace_parse_rate(optarg, &s->rate) || s->rate <= 0)) {
-			fprintf(stderr, "probectl scan: --rate: expected a rate, such as 100/s, not \"%s\"\n", optarg);
+			fprintf(stderr, "probectl scan: --rate: expected a rate of at most 1,000,000/s, such as 100/s, not \"%s\"\n", optarg);
 			return CTL_USAGE;
 		}
 		s->all |= c == 'a';
@@ -151,7 +152,16 @@ static const char *state_of(const struct place_seen *p)
 {
 	if (p->outcome == PROBED_OK)
 		return "open";
-	return p->reason == PROBED_REASON_REFUSED ? "closed" : p->outcome == PROBED_UNKNOWN ? "unknown" : "filtered";
+	switch (p->reason) {
+	case PROBED_REASON_REFUSED:
+		return "closed";
+	case PROBED_REASON_TIMEOUT:
+	case PROBED_REASON_UNREACHABLE:
+	case PROBED_REASON_RESET:
+		return "filtered";
+	default:
+		return "unknown";
+	}
 }
 
 static void on_result(void *ctx, const struct flight *f, const struct result *r)

@@ -93,6 +93,10 @@ const char *template_env(void *ctx, const char *name);
 bool capture_check(struct builder *b, const char *title, const char *shown, const struct kv *kv,
 		   const struct driver_table *driver);
 void checked_free(struct checked *c);
+/* beside.c: the content of the file, NUL-terminated, and its path, both malloc'ed; it is watched. NULL, with an error (the
+ * path is set all the same), where it can't be read, or has more than 256 KiB. */
+char *beside_read(struct builder *b, const char *title, const char *shown, const struct kv *kv, const char *file,
+		  char **path, size_t *len);
 /* shape.c: an expectation with the content of the file that it names; NULL, with an error, where that can't be had. */
 const char *shape_fill_in(struct builder *b, const char *title, const char *shown, const struct kv *kv,
 			  const struct driver_table *driver);

@@ -80,7 +80,7 @@ struct target {
 struct step {
 	const char *of;            /* the target's name */
 	const struct kv *captures; /* key: the variable; value: `query [filters]` */
-	const struct kv *hooks;    /* key: "before" or "after"; value: the script */
+	const struct kv *hooks;    /* key: "before" or "after"; value: the script, behind a line "@FILE" where it is a file's */
 	const char *hook;          /* the plugin's language that runs them; NULL: no hooks */
 	int64_t think_min_ns, think_max_ns; /* before the next step; 0: none */
 	uint32_t n_captures, n_hooks;

@@ -253,8 +253,11 @@ static void put_step(struct buf *out, const struct target *t)
 	put_named(out, "labels", t->labels, t->n_labels);
 	put_named(out, "expect", t->expects, t->n_expects);
 	put_named(out, "capture", s->captures, s->n_captures);
-	for (uint32_t i = 0; i < s->n_hooks; i++)
-		print_entry(out, s->hooks[i].key, s->hooks[i].value);
+	for (uint32_t i = 0; i < s->n_hooks; i++) {
+		const char *script = s->hooks[i].value;
+		CLEANUP_FREE char *file = *script == '@' ? xstrndup(script, strcspn(script, "\n")) : NULL;
+		print_entry(out, s->hooks[i].key, file ? file : script);
+	}
 	if (s->hook)
 		print_entry(out, "hook", s->hook);
 	if (s->go_on)

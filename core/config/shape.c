@@ -5,15 +5,12 @@
  */
 #include "config/build.h"
 
-#include <errno.h>
 #include <jansson.h>
 #include <string.h>
 #include <uthash.h>
 
 #include "base/mem.h"
 #include "judge/expect.h"
-
-#define SCHEMA_MAX (256u << 10)
 
 /* Rows share the strings of their section: a file is read once for all of them. */
 struct shape_key {
@@ -68,28 +65,14 @@ static bool is_object(struct builder *b, const char *title, const char *shown, s
 	return good;
 }
 
-static void watch(struct builder *b, const char *path)
-{
-	struct model *m = b->model;
-	for (size_t i = 0; i < m->n_target_files; i++)
-		if (!strcmp(m->target_files[i], path))
-			return;
-	xgrow(m->target_files, m->n_target_files, b->cap_files);
-	m->target_files[m->n_target_files++] = xstrdup(path);
-}
-
 static const char *fill_in(struct builder *b, const char *title, const char *shown, const struct kv *kv,
 			   const char *file)
 {
 	size_t len;
-	CLEANUP_FREE char *path = path_beside(kv->at.file ? kv->at.file : "", file);
-	CLEANUP_FREE char *json = file_read(path, SCHEMA_MAX, &len);
-	watch(b, path);
-	if (!json) {
-		errs_add(b->errs, kv->at, title, shown, "can't read %s: %s", path,
-			 errno == EFBIG ? "larger than 256 KiB" : strerror(errno));
+	CLEANUP_FREE char *path = NULL;
+	CLEANUP_FREE char *json = beside_read(b, title, shown, kv, file, &path, &len);
+	if (!json)
 		return NULL;
-	}
 	if (!is_object(b, title, shown, kv->at, path, json, len))
 		return NULL;
 	squeeze(json);

@@ -4,7 +4,6 @@
  */
 #include "config/build.h"
 
-#include <errno.h>
 #include <string.h>
 
 #include "base/clock.h"
@@ -13,7 +12,7 @@
 #include "base/unit.h"
 #include "judge/expect.h"
 
-#define SCRIPT_MAX (1u << 20)
+#define LANGUAGES 16 /* of which a message could speak */
 #define THINK_MAX (24 * 3600 * NS_PER_S)
 
 /* Keys that only a step has. */
@@ -65,21 +64,22 @@ bool think_parse(struct builder *b, const char *title, const struct kv *kv, int6
 	return true;
 }
 
-/* The script itself, or what the file holds where it says file:PATH. NULL, with an error. */
+/* The script itself, or, where it says @FILE, that as its first line and then what the file holds. NULL, with an error. */
 static const char *script_of(struct builder *b, const char *title, const struct kv *kv)
 {
 	size_t len;
-	if (strncmp(kv->value, "file:", 5) != 0)
+	if (kv->value[0] != '@')
 		return kv->value;
-	CLEANUP_FREE char *path = path_beside(kv->at.file ? kv->at.file : "", kv->value + 5);
-	CLEANUP_FREE char *text = file_read(path, SCRIPT_MAX, &len);
-	if (text && strlen(text) == len)
-		return arena_str(b->model->arena, text);
-	errs_add(b->errs, kv->at, title, kv->key, "can't read %s: %s", path,
-		 text		  ? "it holds a NUL byte, expected text"
-		 : errno == EFBIG ? "larger than 1 MiB"
-				  : strerror(errno));
-	return NULL;
+	CLEANUP_FREE char *path = NULL;
+	CLEANUP_FREE char *text = beside_read(b, title, kv->key, kv, kv->value + 1, &path, &len);
+	if (!text)
+		return NULL;
+	if (strlen(text) != len) {
+		errs_add(b->errs, kv->at, title, kv->key, "%s holds a NUL byte: expected a script", path);
+		return NULL;
+	}
+	CLEANUP_FREE char *whole = xasprintf("%s\n%s", kv->value, text);
+	return arena_str(b->model->arena, whole);
 }
 
 static void take_own(struct reading *r, const struct kv *kv, uint32_t index, const char *item)
@@ -154,17 +154,39 @@ static void part_keys(struct reading *r)
 	free(all.list);
 }
 
+static void language_unknown(struct reading *r, struct place at, const char *key)
+{
+	const char *names[LANGUAGES];
+	size_t n = registry_hooks(r->b->registry, names, LANGUAGES);
+	const char *near = r->step.hook ? str_nearest(r->step.hook, names, n < LANGUAGES ? n : LANGUAGES) : NULL;
+	r->bad = true;
+	if (!n)
+		errs_add(r->b->errs, at, r->s->title, key, "no plugin here runs scripts: probed --list-plugins shows what there is");
+	else if (r->step.hook)
+		errs_add(r->b->errs, at, r->s->title, key, "no plugin runs \"%.40s\"%s%s%s", r->step.hook,
+			 near ? " (did you mean \"" : ": expected ", near ? near : names[0], near ? "\"?)" : "");
+	else
+		errs_add(r->b->errs, at, r->s->title, key, "in which language? Write hook = %s or %s beside it", names[0], names[1]);
+}
+
+/* The only language there is need not be named. */
 static void check_hooks(struct reading *r)
 {
-	if (r->bad || !r->hooks.n == !r->step.hook)
+	const char *only[1];
+	if (r->bad || (!r->hooks.n && !r->step.hook))
 		return;
-	r->bad = true;
-	if (r->hooks.n)
-		errs_add(r->b->errs, r->hooks.list[0].at, r->s->title, r->hooks.list[0].key,
-			 "in which language? Write hook = LANGUAGE beside it");
-	else
+	if (!r->hooks.n) {
+		r->bad = true;
 		errs_add(r->b->errs, section_find(r->s, "hook")->at, r->s->title, "hook",
 			 "runs nothing: write before = SCRIPT or after = SCRIPT beside it");
+	} else if (r->step.hook) {
+		if (!registry_hook(r->b->registry, r->step.hook))
+			language_unknown(r, section_find(r->s, "hook")->at, "hook");
+	} else if (registry_hooks(r->b->registry, only, 1) == 1) {
+		r->step.hook = only[0];
+	} else {
+		language_unknown(r, r->hooks.list[0].at, r->hooks.list[0].key);
+	}
 }
 
 static void check_captures(struct reading *r)
@@ -251,12 +273,15 @@ static void read_flow(struct builder *b, const struct section *s)
 	struct model *m = b->model;
 	struct kvs all = { 0 };
 	struct flow f = { .at = place_keep(b, s->at) };
+	struct place at = { 0 };
 	size_t before = b->errs->errors;
+	if (!s->hurt)
+		at = s->at;
 	kvs_of_section(b, s, &all);
 	if (!*s->name)
 		errs_add(b->errs, s->at, s->title, NULL, "a flow needs a name: [flow NAME]");
 	else
-		options_check(&set, all.list, all.n, s->hurt ? (struct place){ 0 } : s->at, s->title, NULL, 0, b->errs);
+		options_check(&set, all.list, all.n, at, s->title, NULL, 0, b->errs);
 	const struct kv *steps = kvs_find(&all, "steps"), *think = kvs_find(&all, "think");
 	f.choice = (struct choice){ .name = arena_str(m->arena, s->name), .flow = true, .weight = 1 };
 	if (think)

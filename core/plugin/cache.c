@@ -19,7 +19,7 @@
 #include "base/str.h"
 
 #define CACHE_MAX (64u << 20)
-#define CACHE_FORMAT "probed plugins 1 " PACKAGE_VERSION
+#define CACHE_FORMAT "probed plugins 2 " PACKAGE_VERSION
 
 /* What tells one state of a file from another. */
 struct stamp {

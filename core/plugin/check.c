@@ -2,6 +2,7 @@
 /* check.c - see check.h */
 #include "plugin/check.h"
 
+#include <probed/hook.h>
 #include <stdarg.h>
 #include <stdbool.h>
 #include <string.h>
@@ -130,6 +131,29 @@ static void check_service(const struct probed_service *k, const struct part_tabl
 	options_free(&options);
 }
 
+/* What the language takes is unknown: the texts need not be accepted, but they must be survived. */
+static void check_hook(const struct probed_hook *k, const struct part_table *table)
+{
+	static const char *const texts[] = { "", "\n", "(((((", "\"\\", "\xff\x01\x80" };
+	struct check_counts before = check_host_counts();
+	check_begin("hook %s: compiles, or says why not", table->name);
+	for (size_t i = 0; i < 2 * ARRAY_LEN(texts); i++) {
+		char error[400] = "";
+		void *script = NULL;
+		uint64_t want = 0;
+		struct probed_hook_source source = { .size = sizeof source, .when = (uint32_t)(i % 2), .step = "check", .name = "check",
+			                             .text = texts[i / 2], .len = strlen(texts[i / 2]) };
+		if (!k->compile(NULL, &source, &script, &want, error, sizeof error)) {
+			if (k->script_free)
+				k->script_free(NULL, script);
+		} else if (!memchr(error, '\0', sizeof error) || !*error) {
+			check_end('f', "refuses a script, and does not say why");
+		}
+	}
+	check_compare(before, 0);
+	check_pass("");
+}
+
 void check_run(const char *path, FILE *to)
 {
 	char error[512];
@@ -151,6 +175,8 @@ void check_run(const char *path, FILE *to)
 		check_sink(&l->sinks[i], &l->table->sinks[i]);
 	for (uint32_t i = 0; i < l->entry.n_services; i++)
 		check_service(&l->services[i], &l->table->services[i]);
+	for (uint32_t i = 0; i < l->entry.n_hooks; i++)
+		check_hook(&l->hooks[i], &l->table->hooks[i]);
 	check_begin("unloads");
 	struct check_counts before = check_host_counts();
 	loader_close_all();

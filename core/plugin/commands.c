@@ -62,7 +62,8 @@ static char *kinds_of(const struct plugin_table *t)
 	const struct {
 		const char *kind;
 		uint32_t n;
-	} counts[] = { { "driver", t->n_drivers }, { "sink", t->n_sinks }, { "service", t->n_services } };
+	} counts[] = { { "driver", t->n_drivers }, { "sink", t->n_sinks }, { "service", t->n_services },
+		     { "hook", t->n_hooks } };
 	for (size_t i = 0; i < ARRAY_LEN(counts); i++)
 		if (counts[i].n)
 			buf_printf(&b, "%s%s%s", b.len ? "," : "", counts[i].kind, counts[i].n > 1 ? "s" : "");
@@ -223,6 +224,7 @@ static void print_plugin(const struct plugin_table *t, FILE *to)
 		print_driver(&t->drivers[i], to);
 	print_parts("Sink", t->sinks, t->n_sinks, to);
 	print_parts("Service", t->services, t->n_services, to);
+	print_parts("Hook", t->hooks, t->n_hooks, to);
 }
 
 static bool provides(const struct plugin_table *t, const char *name)
@@ -235,6 +237,9 @@ static bool provides(const struct plugin_table *t, const char *name)
 			return true;
 	for (uint32_t i = 0; i < t->n_services; i++)
 		if (!strcmp(t->services[i].name, name))
+			return true;
+	for (uint32_t i = 0; i < t->n_hooks; i++)
+		if (!strcmp(t->hooks[i].name, name))
 			return true;
 	return false;
 }

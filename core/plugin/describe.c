@@ -163,9 +163,9 @@ json_t *plugin_json(const struct plugin_table *t, bool full)
 	json_t *drivers = json_array();
 	for (uint32_t i = 0; i < t->n_drivers; i++)
 		json_array_append_new(drivers, full ? driver_json(&t->drivers[i]) : text(t->drivers[i].name));
-	return json_pack("{s:o, s:o, s:o, s:o, s:i, s:s, s:o, s:o, s:o, s:o, s:o}", "name", text(t->name), "version",
+	return json_pack("{s:o, s:o, s:o, s:o, s:i, s:s, s:o, s:o, s:o, s:o, s:o, s:o}", "name", text(t->name), "version",
 			 text(t->version), "summary", text(t->summary), "abi", t->name ? text(abi) : json_null(),
 			 "need_minor", (int)t->need_minor, "state", state_name(t->state), "why", text(t->why), "path",
 			 text(t->path), "drivers", drivers, "sinks", parts_json(t->sinks, t->n_sinks, full), "services",
-			 parts_json(t->services, t->n_services, full));
+			 parts_json(t->services, t->n_services, full), "hooks", parts_json(t->hooks, t->n_hooks, full));
 }

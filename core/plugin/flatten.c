@@ -18,10 +18,11 @@
 
 #define END_OF(type, member) (offsetof(type, member) + sizeof(((type *)0)->member))
 
-/* The last member of each struct in ABI minor 1. These never change: what comes later is optional. */
+/* The last member of each struct in the ABI minor that brought it. These never change: what comes later is optional. */
 const struct array_rule rule_drivers = { "drivers", END_OF(struct probed_driver, run), 64 };
 const struct array_rule rule_sinks = { "sinks", END_OF(struct probed_sink, close), 64 };
 const struct array_rule rule_services = { "services", END_OF(struct probed_service, stop), 64 };
+const struct array_rule rule_hooks = { "hooks", END_OF(struct probed_hook, run), 16 };
 static const struct array_rule rule_options = { "options", END_OF(struct probed_option, flags), 256 };
 static const struct array_rule rule_facts = { "facts", END_OF(struct probed_fact, reserved), 512 };
 static const struct array_rule rule_schemes = { "schemes", END_OF(struct probed_scheme, reserved), 32 };
@@ -396,7 +397,7 @@ static void flatten_schemes(struct flat *f, const struct probed_driver *from, st
 	}
 }
 
-/* --- drivers, sinks, services --- */
+/* --- drivers, sinks, services, hooks --- */
 
 static void check_driver(struct flat *f, const struct probed_driver *from, const struct driver_table *d)
 {
@@ -418,7 +419,7 @@ static void check_driver(struct flat *f, const struct probed_driver *from, const
 		complain(f, "its gate key is option \"%s\", which it does not have", d->gate_option);
 }
 
-/* The name of a driver, sink or service; `f` speaks of it from here on. */
+/* The name of a driver, sink, service or hook; `f` speaks of it from here on. */
 static char *begin_part(struct flat *f, const char *kind, uint32_t i, const char *name)
 {
 	char error[256];
@@ -496,13 +497,32 @@ static void flatten_services(struct flat *f, const struct probed_plugin *entry, 
 	}
 }
 
+/* Hooks and drivers share the names by which the worker tells who is being called. */
+static void flatten_hooks(struct flat *f, const struct probed_plugin *entry, struct plugin_table *t)
+{
+	t->hooks = entry->n_hooks ? xcalloc(entry->n_hooks, sizeof *t->hooks) : NULL;
+	for (uint32_t i = 0; i < entry->n_hooks && !f->failed; i++) {
+		const struct probed_hook *from = &entry->hooks[i];
+		struct part_table *p = &t->hooks[i];
+		t->n_hooks = i + 1;
+		p->plugin = t;
+		p->name = begin_part(f, "hook", i, from->name);
+		p->summary = copy_or(f, from->summary, "");
+		check_part(f, t->hooks, i, from->compile && from->run, "compile() and run");
+		for (uint32_t k = 0; k < t->n_drivers && !f->failed; k++)
+			if (!strcmp(t->drivers[k].name, p->name))
+				complain(f, "has the name of one of its drivers");
+	}
+}
+
 int flatten(const struct probed_plugin *entry, struct plugin_table *t, char *error, size_t size)
 {
 	struct flat f = { .error = error, .size = size };
-	if (!entry->n_drivers && !entry->n_sinks && !entry->n_services)
-		complain(&f, "provides no driver, sink or service");
+	if (!entry->n_drivers && !entry->n_sinks && !entry->n_services && !entry->n_hooks)
+		complain(&f, "provides no driver, sink, service or hook");
 	flatten_drivers(&f, entry, t);
 	flatten_sinks(&f, entry, t);
 	flatten_services(&f, entry, t);
+	flatten_hooks(&f, entry, t);
 	return f.failed ? -1 : 0;
 }

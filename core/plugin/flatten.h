@@ -16,13 +16,13 @@ struct array_rule {
 	const char *what;
 	uint32_t floor, most;
 };
-extern const struct array_rule rule_drivers, rule_sinks, rule_services;
+extern const struct array_rule rule_drivers, rule_sinks, rule_services, rule_hooks;
 #define PLUGIN_SIZE_FLOOR (offsetof(struct probed_plugin, unload) + sizeof(void (*)(void)))
 
 /* May an array of n elements, `stride` bytes apart, be read? 0, or -1 and a line in `error`. */
 int array_check(const struct array_rule *rule, const void *base, uint32_t n, uint32_t stride, char *error, size_t size);
 
-/* Fills t's drivers, sinks and services from an entry whose arrays have the host's own structs. 0, or -1 and the
+/* Fills t's drivers, sinks, services and hooks from an entry whose arrays have the host's own structs. 0, or -1 and the
  * first thing that is wrong in `error`: then t holds a part, and can be freed. */
 int flatten(const struct probed_plugin *entry, struct plugin_table *t, char *error, size_t size);
 

@@ -131,14 +131,17 @@ static int copy_parts(struct loaded_plugin *l, char *error, size_t size)
 	struct probed_plugin *e = &l->entry;
 	if (array_check(&rule_drivers, e->drivers, e->n_drivers, e->driver_stride, error, size) ||
 	    array_check(&rule_sinks, e->sinks, e->n_sinks, e->sink_stride, error, size) ||
-	    array_check(&rule_services, e->services, e->n_services, e->service_stride, error, size))
+	    array_check(&rule_services, e->services, e->n_services, e->service_stride, error, size) ||
+	    array_check(&rule_hooks, e->hooks, e->n_hooks, e->hook_stride, error, size))
 		return -1;
 	e->drivers = l->drivers = copy_array(e->drivers, e->n_drivers, e->driver_stride, sizeof *l->drivers);
 	e->sinks = l->sinks = copy_array(e->sinks, e->n_sinks, e->sink_stride, sizeof *l->sinks);
 	e->services = l->services = copy_array(e->services, e->n_services, e->service_stride, sizeof *l->services);
+	e->hooks = l->hooks = copy_array(e->hooks, e->n_hooks, e->hook_stride, sizeof *l->hooks);
 	e->driver_stride = sizeof *l->drivers;
 	e->sink_stride = sizeof *l->sinks;
 	e->service_stride = sizeof *l->services;
+	e->hook_stride = sizeof *l->hooks;
 	return 0;
 }
 
@@ -176,6 +179,7 @@ static void loaded_free(struct loaded_plugin *l)
 	free(l->drivers);
 	free(l->sinks);
 	free(l->services);
+	free(l->hooks);
 	free(l->path);
 	l->magic = 0;
 	free(l);

@@ -24,6 +24,7 @@ struct loaded_plugin {
 	struct probed_driver *drivers;   /* entry.n_drivers; drivers[i] is described by table->drivers[i] */
 	struct probed_sink *sinks;       /* entry.n_sinks */
 	struct probed_service *services; /* entry.n_services */
+	struct probed_hook *hooks;       /* entry.n_hooks */
 	struct plugin_table *table;
 	uint32_t in_use;            /* load() was called */
 	struct loaded_plugin *next; /* in the order opened */

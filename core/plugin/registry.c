@@ -38,12 +38,20 @@ void registry_unref(struct registry *r)
 	free(r);
 }
 
-static const struct part_table *find_part(const struct registry *r, const char *name, bool service)
+enum part_kind { SINKS, SERVICES, HOOKS };
+
+static const struct part_table *parts_of(const struct plugin_table *t, enum part_kind kind, uint32_t *n)
+{
+	*n = kind == SINKS ? t->n_sinks : kind == SERVICES ? t->n_services : t->n_hooks;
+	return kind == SINKS ? t->sinks : kind == SERVICES ? t->services : t->hooks;
+}
+
+static const struct part_table *find_part(const struct registry *r, const char *name, enum part_kind kind)
 {
 	for (uint32_t i = 0; i < r->n_plugins; i++) {
 		const struct plugin_table *t = r->plugins[i];
-		const struct part_table *parts = service ? t->services : t->sinks;
-		uint32_t n = service ? t->n_services : t->n_sinks;
+		uint32_t n;
+		const struct part_table *parts = parts_of(t, kind, &n);
 		for (uint32_t k = 0; t->state == PLUGIN_LOADED && k < n; k++)
 			if (!strcmp(parts[k].name, name))
 				return &parts[k];
@@ -53,12 +61,29 @@ static const struct part_table *find_part(const struct registry *r, const char *
 
 const struct part_table *registry_sink(const struct registry *r, const char *name)
 {
-	return find_part(r, name, false);
+	return find_part(r, name, SINKS);
 }
 
 const struct part_table *registry_service(const struct registry *r, const char *name)
 {
-	return find_part(r, name, true);
+	return find_part(r, name, SERVICES);
+}
+
+const struct part_table *registry_hook(const struct registry *r, const char *name)
+{
+	return find_part(r, name, HOOKS);
+}
+
+size_t registry_hooks(const struct registry *r, const char **names, size_t max)
+{
+	size_t n = 0;
+	for (uint32_t i = 0; i < r->n_plugins; i++) {
+		const struct plugin_table *t = r->plugins[i];
+		for (uint32_t k = 0; t->state == PLUGIN_LOADED && k < t->n_hooks; k++, n++)
+			if (n < max)
+				names[n] = t->hooks[k].name;
+	}
+	return n;
 }
 
 const struct driver_table *registry_driver(const struct registry *r, const char *name)
@@ -106,8 +131,9 @@ static char *shadowed_by(const struct registry *r, const struct plugin_table *t)
 		return xasprintf("a plugin named \"%s\" comes from %s already", t->name, other->path);
 	for (uint32_t i = 0; i < t->n_drivers; i++) {
 		const struct driver_table *d = registry_driver(r, t->drivers[i].name);
-		if (d)
-			return taken("driver", d->name, d->plugin);
+		const struct part_table *h = registry_hook(r, t->drivers[i].name);
+		if (d || h)
+			return taken("driver", t->drivers[i].name, d ? d->plugin : h->plugin);
 	}
 	for (uint32_t i = 0; i < t->n_sinks; i++) {
 		const struct part_table *p = registry_sink(r, t->sinks[i].name);
@@ -118,6 +144,12 @@ static char *shadowed_by(const struct registry *r, const struct plugin_table *t)
 		const struct part_table *p = registry_service(r, t->services[i].name);
 		if (p)
 			return taken("service", p->name, p->plugin);
+	}
+	for (uint32_t i = 0; i < t->n_hooks; i++) {
+		const struct part_table *p = registry_hook(r, t->hooks[i].name);
+		const struct driver_table *d = registry_driver(r, t->hooks[i].name);
+		if (p || d)
+			return taken("hook", t->hooks[i].name, p ? p->plugin : d->plugin);
 	}
 	return NULL;
 }

@@ -86,6 +86,7 @@ void plugin_table_free(struct plugin_table *t)
 	free(t->drivers);
 	parts_free(t->sinks, t->n_sinks);
 	parts_free(t->services, t->n_services);
+	parts_free(t->hooks, t->n_hooks);
 	free(t->path);
 	free(t->name);
 	free(t->version);
@@ -183,6 +184,7 @@ void plugin_table_encode(struct buf *b, const struct plugin_table *t)
 	}
 	put_parts(b, t->sinks, t->n_sinks);
 	put_parts(b, t->services, t->n_services);
+	put_parts(b, t->hooks, t->n_hooks);
 }
 
 /* --- decode --- */
@@ -308,6 +310,7 @@ struct plugin_table *plugin_table_decode(struct cursor *c)
 	get_drivers(c, t);
 	t->sinks = get_parts(c, t, &t->n_sinks);
 	t->services = get_parts(c, t, &t->n_services);
+	t->hooks = get_parts(c, t, &t->n_hooks);
 	bool named = t->name && t->version && t->summary;
 	if (t->state > PLUGIN_SHADOWED || (t->state == PLUGIN_LOADED ? !named : !t->why))
 		c->bad = true;

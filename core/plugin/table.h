@@ -50,7 +50,7 @@ struct driver_table {
 	const struct plugin_table *plugin;
 };
 
-/* A sink or a service. */
+/* A sink, a service, or a hook language (which has no options). */
 struct part_table {
 	char *name, *summary;
 	struct option_set options;
@@ -66,8 +66,8 @@ struct plugin_table {
 	uint32_t state;                 /* enum plugin_state */
 	uint16_t abi_major, abi_minor, need_minor;
 	struct driver_table *drivers;
-	struct part_table *sinks, *services;
-	uint32_t n_drivers, n_sinks, n_services;
+	struct part_table *sinks, *services, *hooks;
+	uint32_t n_drivers, n_sinks, n_services, n_hooks;
 };
 
 /* All plugins of a set of folders. Immutable once built; reference-counted, since models point into it. */
@@ -83,7 +83,7 @@ struct registry {
 struct registry *registry_new(void); /* refs 1 */
 struct registry *registry_ref(struct registry *r);
 void registry_unref(struct registry *r);
-/* Takes the table over. A loaded plugin with the name of an earlier one, or with a driver, sink or service of
+/* Takes the table over. A loaded plugin with the name of an earlier one, or with a driver, sink, service or hook of
  * an earlier one's name, is marked shadowed, and `why` names the other. */
 void registry_add(struct registry *r, struct plugin_table *table);
 
@@ -91,6 +91,9 @@ void registry_add(struct registry *r, struct plugin_table *table);
 const struct driver_table *registry_driver(const struct registry *r, const char *name);
 const struct part_table *registry_sink(const struct registry *r, const char *name);
 const struct part_table *registry_service(const struct registry *r, const char *name);
+const struct part_table *registry_hook(const struct registry *r, const char *name);
+/* The names of all hook languages, at most `max`; how many there are. */
+size_t registry_hooks(const struct registry *r, const char **names, size_t max);
 const struct driver_table *registry_scheme(const struct registry *r, const char *scheme,
                                            const struct scheme_decl **decl);
 

@@ -100,11 +100,19 @@ static bool has_path(const char *const *paths, size_t n, const char *path)
 	return false;
 }
 
-/* Does a driver come from another file now than the one that the pool's workers have loaded? */
+/* Does a driver or a hook come from another file now than the one that the pool's workers have loaded? */
 static bool moved(const struct pool *p, const struct model *m)
 {
 	for (uint32_t i = 0; p->registry && i < m->registry->n_drivers; i++) {
 		const struct driver_table *now = m->registry->drivers[i], *before = registry_driver(p->registry, now->name);
+		if (before && strcmp(before->plugin->path, now->plugin->path) != 0 &&
+		    has_path(p->plugins, p->n_plugins, before->plugin->path))
+			return true;
+	}
+	for (size_t i = 0; p->registry && i < m->n_steps; i++) {
+		const char *hook = m->steps[i]->step->hook;
+		const struct part_table *now = hook ? registry_hook(m->registry, hook) : NULL,
+					*before = hook ? registry_hook(p->registry, hook) : NULL;
 		if (before && strcmp(before->plugin->path, now->plugin->path) != 0 &&
 		    has_path(p->plugins, p->n_plugins, before->plugin->path))
 			return true;
@@ -154,12 +162,27 @@ static bool pool_wants_raw(const struct crew *crew, const struct model *m, const
 	return raw;
 }
 
-/* The paths of all plugins whose drivers the model's targets use in this pool. */
+/* Those that run the scripts of steps of this pool. */
+static void add_hooks(const struct crew *crew, const struct model *m, const char *pool, const char **paths, uint32_t *n)
+{
+	char name[128];
+	for (size_t i = 0; i < m->n_steps; i++) {
+		const char *hook = m->steps[i]->step->hook;
+		if (!hook)
+			continue;
+		const char *path = registry_hook(m->registry, hook)->plugin->path;
+		pool_name(crew, m, m->steps[i]->driver, name, sizeof name);
+		if (!strcmp(name, pool) && !has_path(paths, *n, path))
+			paths[(*n)++] = path;
+	}
+}
+
+/* The paths of all plugins whose drivers and hooks the model's targets use in this pool. */
 static const char **paths_of_pool(const struct crew *crew, const struct model *m, const bool *used, const char *pool,
                                   uint32_t *n)
 {
 	const struct registry *r = m->registry;
-	const char **paths = xcalloc(r->n_drivers, sizeof *paths);
+	const char **paths = xcalloc(r->n_drivers + r->n_plugins, sizeof *paths);
 	*n = 0;
 	for (uint32_t i = 0; i < r->n_drivers; i++) {
 		char name[128];
@@ -167,6 +190,7 @@ static const char **paths_of_pool(const struct crew *crew, const struct model *m
 		if (used[i] && !strcmp(name, pool) && !has_path(paths, *n, r->drivers[i]->plugin->path))
 			paths[(*n)++] = r->drivers[i]->plugin->path;
 	}
+	add_hooks(crew, m, pool, paths, n);
 	return paths;
 }
 
@@ -324,107 +348,6 @@ void crew_dispatch(struct crew *crew, struct flight *f)
 		seat_wait(seat, f);
 	else if (!worker_dispatch(seat->worker, f))
 		flight_unknown(crew->core, f, PROBED_REASON_OVERLOADED, "too many probes are under way in the worker");
-}
-
-/* --- plans ------------------------------------------------------------------------------------ */
-
-void crew_spread(struct crew *crew, struct subject *s)
-{
-	(void)crew;
-	if (s->spread)
-		return;
-	const struct pool *p = s->home->pool;
-	s->spread = true;
-	for (unsigned i = 0; i < p->n_seats; i++)
-		if (p->seats[i]->worker && p->seats[i] != s->home)
-			worker_send_target(p->seats[i]->worker, s);
-}
-
-uint32_t crew_seats(const struct subject *s)
-{
-	const struct pool *p = s->home->pool;
-	uint32_t n = 0;
-	for (unsigned i = 0; i < p->n_seats; i++)
-		n += !p->seats[i]->closed;
-	return n;
-}
-
-struct seat *crew_seat_of(const struct subject *s, uint64_t i)
-{
-	const struct pool *p = s->home->pool;
-	uint32_t n = crew_seats(s);
-	uint64_t wanted = n ? i % n : 0;
-	for (unsigned k = 0; k < p->n_seats; k++)
-		if (!p->seats[k]->closed && !wanted--)
-			return p->seats[k];
-	return s->home;
-}
-
-bool crew_same_pool(const struct subject *s, const struct seat *seat)
-{
-	return s->home && s->home->pool == seat->pool;
-}
-
-struct buf *crew_frame(struct seat *seat, uint16_t type)
-{
-	return seat->worker ? worker_begin(seat->worker, type) : NULL;
-}
-
-void crew_frame_end(struct seat *seat)
-{
-	worker_end(seat->worker);
-}
-
-void crew_flow_add(struct crew *crew, const struct subject *s, const struct wire_flow *m)
-{
-	(void)crew;
-	const struct pool *p = s->home->pool;
-	for (unsigned i = 0; i < p->n_seats; i++) {
-		struct buf *b = crew_frame(p->seats[i], WIRE_FLOW_ADD);
-		if (!b)
-			continue;
-		wire_put_flow(b, m);
-		crew_frame_end(p->seats[i]);
-	}
-}
-
-void crew_flow_remove(struct crew *crew, const struct subject *s, uint32_t id)
-{
-	(void)crew;
-	const struct pool *p = s->home->pool;
-	for (unsigned i = 0; i < p->n_seats; i++) {
-		struct buf *b = crew_frame(p->seats[i], WIRE_FLOW_REMOVE);
-		if (!b)
-			continue;
-		buf_u32(b, id);
-		crew_frame_end(p->seats[i]);
-	}
-}
-
-bool crew_start_users(struct seat *seat, struct wire_users *m, struct flight *const *flights, uint32_t n)
-{
-	struct worker *w = seat->worker;
-	if (!w)
-		return false;
-	uint32_t *slots = xcalloc(n, sizeof *slots), taken = 0;
-	while (taken < n && worker_take_slot(w, flights[taken], UINT64_C(1) << USERS_SEQ_BITS)) {
-		slots[taken] = flights[taken]->slot;
-		taken++;
-	}
-	for (uint32_t i = 0; i < taken && taken < n; i++) {
-		w->slots[slots[i]].answered = true; /* nothing was sent, so nothing is owed */
-		crew_release(seat->pool->crew, flights[i]);
-		flights[i]->worker = NULL;
-	}
-	m->slots = slots;
-	m->n_users = n;
-	if (taken == n) {
-		wire_put_users(worker_begin(w, WIRE_USERS), m);
-		worker_end(w);
-	}
-	m->slots = NULL;
-	free(slots);
-	return taken == n;
 }
 
 void crew_log_level(struct crew *crew)

@@ -2,6 +2,7 @@
 /*
  * plan_run.h - a plan that runs: what is due, what was sent, what came of it. The core's, one thread.
  *
+ *   plan_choice.c its targets, steps and flows
  *   plan_run.c   its life: setup, pacing, teardown, the end   plan_send.c   from due times to dispatches
  *   plan_users.c virtual users that workers are lent          plan_result.c what comes back
  *   plan_window.c when it may send
@@ -92,7 +93,8 @@ struct plan_run {
 	int64_t base_ns;  /* of the pace: the present opening of the window */
 	int64_t until_ns; /* the window closes; INT64_MAX: never */
 	int64_t rest_until_ns; /* its pace has come to its end before this opening did: it begins anew with the next one */
-	int64_t asked_until_ns; /* probes were asked for until then */
+	int64_t asked_until_ns; /* probes were asked for until then, in this opening */
+	int64_t asked_ns;       /* and so long in those before */
 	int64_t next_ns;  /* of the next due probe; INT64_MAX: there is none */
 	uint64_t next_index;
 	int64_t ahead_ns, grain_ns;
@@ -132,8 +134,6 @@ bool plan_records(const struct plan_run *run);
 uint32_t plan_dispatch_flags(const struct plan_run *run);
 /* Does nobody look at the facts of its results? */
 bool plan_is_lean(const struct plan_run *run);
-/* A worker has just been started at this seat: it learns of the flows. */
-void plans_tell_worker(struct core *core, struct seat *seat);
 /* Something has ended: is the whole run over? */
 void plan_settle(struct plan_run *run);
 void plans_metrics(const struct core *core, struct metrics_page *page);
@@ -146,6 +146,15 @@ void plan_await_workers(struct plan_run *run);
 bool plan_opens(struct plan_run *run);
 /* What it sent has ended: is there another opening to wait for? */
 bool plan_opens_again(const struct plan_run *run);
+
+/* --- plan_choice.c ---------------------------------------------------------------------------- */
+void plan_choices_fill(struct plan_run *run);
+void plan_choices_free(struct plan_run *run);
+/* Workers learn of its flows, or forget them. */
+void plan_choices_tell(const struct plan_run *run);
+void plan_choices_forget(const struct plan_run *run);
+/* A worker has just been started at this seat: it learns of the flows of all runs. */
+void plans_tell_worker(struct core *core, struct seat *seat);
 
 /* --- plan_send.c ------------------------------------------------------------------------------ */
 void plan_pace_begin(struct plan_run *run);

@@ -60,6 +60,17 @@ static void drop(struct plan_run *run, struct flight *f, uint32_t why)
 	plan_flight_free(f);
 }
 
+/* Why its driver, or what runs a script of one of its steps, is in quarantine; NULL: none is. */
+static const char *barred(const struct plan_run *run, const struct flight *f)
+{
+	const struct choice *c = run->choices[f->choice].choice;
+	const char *why = health_quarantined(run->core, f->driver->name);
+	for (uint32_t i = 0; !why && i < c->n_steps; i++)
+		if (c->steps[i]->step && c->steps[i]->step->hook)
+			why = health_quarantined(run->core, c->steps[i]->step->hook);
+	return why;
+}
+
 static void dispatch(struct plan_run *run, struct flight *f)
 {
 	struct core *core = run->core;
@@ -74,7 +85,7 @@ static void dispatch(struct plan_run *run, struct flight *f)
 	flight_limit(f, f->timeout_ns);
 	if (overdue_ns != f->timeout_ns)
 		loop_timer_set(core->loop, &f->overdue, f->overdue.at_ns + overdue_ns - f->timeout_ns);
-	const char *quarantine = health_quarantined(core, f->driver->name);
+	const char *quarantine = barred(run, f);
 	if (quarantine) {
 		core->count.quarantined_probes++;
 		flight_unknown(core, f, PROBED_REASON_CRASHED, quarantine);
@@ -177,6 +188,17 @@ static void take_next(struct plan_run *run)
 		run->next_ns = INT64_MAX;
 }
 
+/* To the next due time; behind the last one, to the end of the pace or of the opening. */
+static int64_t asked_until(const struct plan_run *run, int64_t due_ns)
+{
+	int64_t length_ns = pace_length_ns(run->pace), end_ns = run->until_ns;
+	if (run->next_ns != INT64_MAX)
+		return run->next_ns;
+	if (length_ns != INT64_MAX && run->base_ns + length_ns < end_ns)
+		end_ns = run->base_ns + length_ns;
+	return run->stopping || end_ns == INT64_MAX ? due_ns : end_ns;
+}
+
 static void on_due(struct wheel_timer *t)
 {
 	struct plan_run *run = (struct plan_run *)((char *)t - offsetof(struct plan_run, due));
@@ -187,7 +209,7 @@ static void on_due(struct wheel_timer *t)
 		int64_t due_ns = run->next_ns;
 		uint64_t index = run->next_index;
 		take_next(run);
-		run->asked_until_ns = run->next_ns == INT64_MAX ? due_ns : run->next_ns;
+		run->asked_until_ns = asked_until(run, due_ns);
 		send_one(run, index, due_ns);
 		if (run->data_ended)
 			run->next_ns = INT64_MAX;
@@ -231,5 +253,6 @@ void plan_pace_begin(struct plan_run *run)
 	plans_set_slack(run->core);
 	pace_begin(&run->cursor, run->pace, run->plan->seed);
 	take_next(run);
+	run->asked_until_ns = run->next_ns == INT64_MAX ? asked_until(run, run->base_ns) : run->base_ns;
 	loop_timer_set(run->core->loop, &run->due, run->core->loop->now_ns);
 }

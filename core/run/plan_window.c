@@ -34,7 +34,7 @@ static void begin_clock(struct plan_run *run)
 {
 	int64_t now_ns = clock_now_ns();
 	run->begun = true;
-	run->t0_ns = run->asked_until_ns = run->plan->setup ? now_ns : run->base_ns;
+	run->t0_ns = run->plan->setup ? now_ns : run->base_ns;
 	run->tally->wall_ns = clock_wall_ns() + run->t0_ns - now_ns;
 	loop_timer_set(run->core->loop, &run->second, run->t0_ns + NS_PER_S);
 	log_info("plan begins", "plan", run->name, NULL);

@@ -24,6 +24,7 @@ struct asked_part {
 
 struct verify {
 	struct loop *loop;
+	const struct registry *registry;
 	const struct target **asked;
 	size_t n_asked, cap_asked;
 	struct asked_part *parts;
@@ -87,6 +88,17 @@ static void refuse(struct verify *v, const char *kind, const char *name, struct 
 	errs_add(v->errs, at, section, NULL, "%s", why);
 }
 
+/* Those of a step's scripts are where the script was named. */
+static struct place hook_place(const struct target *t, const char *why)
+{
+	for (uint32_t i = 0; t->step && i < t->step->n_hooks; i++) {
+		size_t n = strlen(t->step->hooks[i].key);
+		if (!strncmp(why, t->step->hooks[i].key, n) && why[n] == ':')
+			return t->step->hooks[i].at;
+	}
+	return t->at;
+}
+
 static int on_target_refused(struct verify *v, struct cursor *c)
 {
 	uint32_t id = cursor_u32(c);
@@ -94,7 +106,7 @@ static int on_target_refused(struct verify *v, struct cursor *c)
 	if (id >= v->n_asked || !why)
 		return -1;
 	const struct target *t = v->asked[id];
-	refuse(v, t->step ? "step" : "target", t->name, t->at, t->options, t->n_options, why);
+	refuse(v, t->step ? "step" : "target", t->name, hook_place(t, why), t->options, t->n_options, why);
 	return 0;
 }
 
@@ -148,7 +160,7 @@ static void on_gone(void *owner, int status, const char *why)
 		return;
 	uint32_t call = atomic_load(&v->page->in_call);
 	const char *driver = call && call <= ARRAY_LEN(v->page->drivers) ? v->page->drivers[call - 1] : "unknown";
-	errs_add(v->errs, (struct place){ 0 }, NULL, NULL, "driver %.40s brought its process down while targets were checked: %s",
+	errs_add(v->errs, (struct place){ 0 }, NULL, NULL, "%.40s brought its process down while targets were checked: %s",
 	         driver, why);
 	v->synced = true;
 	finish(v);
@@ -162,24 +174,34 @@ static void on_limit(struct wheel_timer *t)
 	child_kill(v->child, "killed after 30 s without an answer");
 }
 
+struct paths {
+	const char **list;
+	uint32_t n, cap;
+};
+
+static void add_path(struct paths *p, const struct plugin_table *plugin)
+{
+	for (uint32_t k = 0; k < p->n; k++)
+		if (!strcmp(p->list[k], plugin->path))
+			return;
+	xgrow(p->list, p->n, p->cap);
+	p->list[p->n++] = plugin->path;
+}
+
 static const char **plugin_paths(const struct verify *v, uint32_t *n)
 {
-	const char **paths = NULL;
-	uint32_t cap = 0;
-	*n = 0;
-	for (size_t i = 0; i < v->n_asked + v->n_parts; i++) {
-		const struct plugin_table *plugin =
-		    i < v->n_asked ? v->asked[i]->driver->plugin : v->parts[i - v->n_asked].part->table->plugin;
-		const char *path = plugin->path;
-		uint32_t k = 0;
-		while (k < *n && strcmp(paths[k], path) != 0)
-			k++;
-		if (k < *n)
-			continue;
-		xgrow(paths, *n, cap);
-		paths[(*n)++] = path;
+	struct paths p = { 0 };
+	for (size_t i = 0; i < v->n_asked; i++) {
+		const struct target *t = v->asked[i];
+		const char *hook = t->step ? t->step->hook : NULL;
+		add_path(&p, t->driver->plugin);
+		if (hook)
+			add_path(&p, registry_hook(v->registry, hook)->plugin);
 	}
-	return paths;
+	for (size_t i = 0; i < v->n_parts; i++)
+		add_path(&p, v->parts[i].part->table->plugin);
+	*n = p.n;
+	return p.list;
 }
 
 static void send_all(struct verify *v)
@@ -212,7 +234,7 @@ struct verify *verify_start(struct loop *loop, const struct model *model, const 
                             void (*done)(void *ctx), void *ctx)
 {
 	struct verify *v = xnew(struct verify);
-	*v = (struct verify){ .loop = loop, .errs = errs, .done = done, .ctx = ctx, .limit.fn = on_limit, .tell.fn = on_tell };
+	*v = (struct verify){ .loop = loop, .registry = model->registry, .errs = errs, .done = done, .ctx = ctx, .limit.fn = on_limit, .tell.fn = on_tell };
 	model_diff(before, model, collect, v);
 	model_diff_steps(before, model, collect, v);
 	collect_parts(v, model->sinks, model->n_sinks, before ? before->sinks : NULL, before ? before->n_sinks : 0, true);

@@ -29,7 +29,7 @@ static _Thread_local bool on_loop;
 struct drv *worker_driver(struct worker *w, const char *name)
 {
 	for (uint32_t i = 0; i < w->n_drivers; i++)
-		if (!strcmp(w->drivers[i].table->name, name))
+		if (!w->drivers[i].hook && !strcmp(w->drivers[i].table->name, name))
 			return &w->drivers[i];
 	return NULL;
 }
@@ -45,21 +45,46 @@ static bool is_current(uint32_t slot, uint64_t seq)
 	return p && p->seq == seq;
 }
 
+static bool name_taken(const struct worker *w, const char *name)
+{
+	for (uint32_t i = 0; i < w->n_drivers; i++)
+		if (!strcmp(w->drivers[i].table->name, name))
+			return true;
+	return false;
+}
+
+/* A place for a driver or a hook, named in the page. NULL, and said so: there is none. */
+static struct drv *place_take(struct worker *w, const char *name)
+{
+	if (w->n_drivers == WORKER_DRIVERS || name_taken(w, name)) {
+		log_warn("a driver is left out", "driver", name, "why",
+		         w->n_drivers == WORKER_DRIVERS ? "this worker has too many" : "another has its name", NULL);
+		return NULL;
+	}
+	uint32_t place = w->n_drivers++;
+	struct drv *d = &w->drivers[place];
+	*d = (struct drv){ .worker = w, .number = place + 1 };
+	TAILQ_INIT(&d->waiting);
+	snprintf(w->page->drivers[place], sizeof w->page->drivers[place], "%s", name);
+	atomic_store(&w->page->n_drivers, w->n_drivers);
+	return d;
+}
+
 static void driver_add(struct worker *w, const struct probed_driver *impl, const struct driver_table *table)
 {
-	if (w->n_drivers == WORKER_DRIVERS || worker_driver(w, table->name)) {
-		log_warn("a driver is left out", "driver", table->name, "why",
-		         w->n_drivers == WORKER_DRIVERS ? "this worker has too many" : "another has its name", NULL);
+	struct drv *d = place_take(w, table->name);
+	if (!d)
 		return;
-	}
-	uint32_t place = w->n_drivers;
-	struct drv *d = &w->drivers[place];
-	*d = (struct drv){ .worker = w, .impl = impl, .table = table, .number = place + 1 };
+	d->impl = impl;
+	d->table = table;
 	d->blocking = (table->flags & PROBED_DRIVER_BLOCKING) != 0;
-	TAILQ_INIT(&d->waiting);
-	w->n_drivers++;
-	snprintf(w->page->drivers[place], sizeof w->page->drivers[place], "%s", table->name);
-	atomic_store(&w->page->n_drivers, w->n_drivers);
+}
+
+static void hook_add(struct worker *w, const struct probed_hook *hook, const struct part_table *table)
+{
+	struct drv *d = place_take(w, table->name);
+	if (d)
+		hook_init(d, hook, table);
 }
 
 static void load(struct worker *w, const char *path)
@@ -75,6 +100,8 @@ static void load(struct worker *w, const char *path)
 	}
 	for (uint32_t i = 0; i < p->table->n_drivers; i++)
 		driver_add(w, &p->drivers[i], &p->table->drivers[i]);
+	for (uint32_t i = 0; i < p->table->n_hooks; i++)
+		hook_add(w, &p->hooks[i], &p->table->hooks[i]);
 }
 
 static void tell(struct drv *d, const char *what)
@@ -368,6 +395,8 @@ static void free_drivers(struct worker *w)
 		instance_remove(w, inst->id);
 	for (uint32_t i = 0; i < w->n_drivers; i++) {
 		struct drv *d = &w->drivers[i];
+		if (d->hook)
+			hook_free(d);
 		if (!d->made || !d->impl->worker_free)
 			continue;
 		struct host_call before = host_enter((struct host_call){ d->number, HOST_NO_SLOT, 0 });

@@ -75,7 +75,7 @@ static bool wanted(const struct probed_probe *p, uint32_t fact, const char *name
 {
 	const struct instance *inst = p->inst;
 	uint32_t role = p->drv->table->facts[fact].role;
-	if (!p->lean || (role < 32 && LEAN_ROLES >> role & 1))
+	if (!p->lean || p->inst->after.drv || (role < 32 && LEAN_ROLES >> role & 1))
 		return true;
 	for (uint32_t i = 0; i < inst->n_wanted; i++)
 		if (inst->wanted[i].fact == fact && (!name || !inst->wanted[i].late || !strcasecmp(name, inst->wanted[i].late)))
@@ -251,13 +251,10 @@ static const struct probed_value *option(struct probed_probe *p, uint32_t i)
 	const struct probed_value *v = NULL;
 	if (!hold(p))
 		return NULL;
-	if (i < p->inst->options.n) {
-		v = &p->inst->options.values[i];
-		if (v->flags & PROBED_VALUE_TEMPLATE)
-			v = work_render(p, i);
-	} else {
+	if (i < p->inst->options.n)
+		v = work_option(p, i);
+	else
 		worker_misbehaved(p->drv, "asked for an option that it does not declare");
-	}
 	let_go(p);
 	return v;
 }

@@ -48,10 +48,9 @@ static struct evidence evidence_of(struct probed_probe *p, const struct result *
 	};
 }
 
-/* ok turns into fail where something did not hold. */
-static void settle(struct result *r)
+void result_settle(struct result *r)
 {
-	if (!r->n_failed)
+	if (!r->n_failed || r->outcome != PROBED_OK)
 		return;
 	const struct result_failed *first = &r->failed[0];
 	char message[500];
@@ -76,7 +75,7 @@ void probe_judge(struct probed_probe *p, struct result *r, bool sub)
 		if (!expectation_holds(j->expectation, &evidence, why, sizeof why))
 			result_fail(r, j->label, why);
 	}
-	settle(r);
+	result_settle(r);
 }
 
 void probe_capture(struct probed_probe *p, struct result *r)
@@ -96,5 +95,5 @@ void probe_capture(struct probed_probe *p, struct result *r)
 		snprintf(label, sizeof label, "capture %s", c->name);
 		result_fail(r, label, why);
 	}
-	settle(r);
+	result_settle(r);
 }

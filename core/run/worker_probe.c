@@ -101,10 +101,9 @@ void probe_send_sub(struct probed_probe *p, struct result *r)
 	probe_send(p, r, RESULT_SUB);
 }
 
-/* The result leaves; the slot is free. */
-static void report(struct probed_probe *p, uint32_t outcome, uint32_t reason, const char *message, int64_t end_ns)
+/* What happened is in the result; it is not judged yet. */
+static void close_result(struct probed_probe *p, uint32_t outcome, uint32_t reason, const char *message, int64_t end_ns)
 {
-	struct worker *w = p->drv->worker;
 	struct result *r = &p->work->result;
 	for (uint32_t i = 0; i < p->work->n_subs; i++)
 		probe_send_sub(p, &p->work->subs[i]);
@@ -119,9 +118,18 @@ static void report(struct probed_probe *p, uint32_t outcome, uint32_t reason, co
 	if (p->work->unrendered.len && outcome != PROBED_OK && reason == PROBED_REASON_INTERNAL)
 		message = buf_cstr(&p->work->unrendered);
 	r->message = result_put_string(r, message, message ? strnlen(message, 1024) : 0);
+}
+
+/* The result leaves; the slot is free. */
+static void leave(struct probed_probe *p, bool sent)
+{
+	struct worker *w = p->drv->worker;
+	struct result *r = &p->work->result;
 	probe_judge(p, r, false);
 	if (p->user)
 		probe_capture(p, r);
+	if (sent)
+		script_after(p, r);
 	loop_timer_stop(w->loop, &p->timer);
 	gate_leave(p);
 	w->slots[p->slot] = NULL;
@@ -148,8 +156,24 @@ static void reap_later(struct probed_probe *p)
 
 void probe_end(struct probed_probe *p, uint32_t outcome, uint32_t reason, const char *message, int64_t end_ns)
 {
+	struct worker *w = p->drv->worker;
 	p->cancelled = false;
-	report(p, outcome, reason, message, end_ns);
+	close_result(p, outcome, reason, message, end_ns);
+	if (p->inst->after.drv && host_depth()) { /* no script inside of a driver's call */
+		loop_timer_stop(w->loop, &p->timer);
+		p->state = PROBE_COMPLETED;
+		TAILQ_INSERT_TAIL(&w->completed, p, entry);
+		loop_later(w->loop, &w->reaping);
+		return;
+	}
+	leave(p, true);
+	reap_later(p);
+}
+
+static void end_completed(struct probed_probe *p)
+{
+	TAILQ_REMOVE(&p->drv->worker->completed, p, entry);
+	leave(p, true);
 	reap_later(p);
 }
 
@@ -166,7 +190,8 @@ static void end_unstarted(struct probed_probe *p, uint32_t outcome, uint32_t rea
 		TAILQ_REMOVE(&p->drv->waiting, p, entry);
 	p->cancelled = true;
 	work_begin_result(p, &p->work->result, now, clock_wall_ns());
-	report(p, outcome, reason, message, now);
+	close_result(p, outcome, reason, message, now);
+	leave(p, false);
 	p->drv->running++; /* reaping takes it off */
 	reap_later(p);
 }
@@ -178,6 +203,10 @@ void probe_stop(struct probed_probe *p, uint32_t outcome, uint32_t reason, const
 		end_unstarted(p, outcome, reason, message);
 		return;
 	}
+	if (p->state == PROBE_COMPLETED) {
+		end_completed(p);
+		return;
+	}
 	if (d->blocking) {
 		pthread_mutex_lock(&p->lock);
 		p->state = PROBE_ABANDONED;
@@ -185,7 +214,8 @@ void probe_stop(struct probed_probe *p, uint32_t outcome, uint32_t reason, const
 		pthread_mutex_unlock(&p->lock);
 		if (p->session)
 			session_leave(p->user, p->session);
-		report(p, outcome, reason, message, clock_now_ns());
+		close_result(p, outcome, reason, message, clock_now_ns());
+		leave(p, true);
 		threads_abandon(d->worker, p);
 		return;
 	}
@@ -196,7 +226,8 @@ void probe_stop(struct probed_probe *p, uint32_t outcome, uint32_t reason, const
 		d->impl->cancel(d->state, p, p->mem);
 		host_leave(before);
 	}
-	report(p, outcome, reason, message, clock_now_ns());
+	close_result(p, outcome, reason, message, clock_now_ns());
+	leave(p, true);
 	reap_later(p);
 }
 
@@ -218,21 +249,35 @@ static int take_session(struct probed_probe *p)
 	return -1;
 }
 
+/* The step's own script; its time is none of the probe's. */
+static int run_before(struct probed_probe *p)
+{
+	char message[500];
+	work_begin_result(p, &p->work->result, clock_now_ns(), clock_wall_ns());
+	if (!script_before(p, message, sizeof message))
+		return 0;
+	p->state = PROBE_WAITING;
+	probe_stop(p, PROBED_ERROR, PROBED_REASON_INTERNAL, message);
+	return -1;
+}
+
 static void run(struct probed_probe *p)
 {
 	struct drv *d = p->drv;
 	struct worker *w = d->worker;
-	int64_t now = clock_now_ns();
 	w->turn_starts++;
+	if (!p->user)
+		slot_mark_started(w, p->slot);
 	if (p->user && take_session(p))
 		return;
+	if (p->inst->before.drv && run_before(p))
+		return;
+	int64_t now = clock_now_ns();
 	p->state = PROBE_RUNNING;
 	p->deadline_ns = now + p->timeout_ns;
 	p->mem = probe_mem_get(d);
 	work_begin_result(p, &p->work->result, now, clock_wall_ns());
 	d->running++;
-	if (!p->user)
-		slot_mark_started(w, p->slot);
 	loop_timer_set(w->loop, &p->timer, p->deadline_ns);
 	if (d->blocking) {
 		if (threads_give(w, p))
@@ -392,6 +437,8 @@ static void on_reaping(struct loop_later *later)
 		loop_later(w->loop, &w->reaping);
 		return;
 	}
+	for (struct probed_probe *p; (p = TAILQ_FIRST(&w->completed));)
+		end_completed(p);
 	mark_written(w);
 	for (struct probed_probe *p; (p = TAILQ_FIRST(&w->reap));)
 		reap(w, p);
@@ -416,6 +463,7 @@ void probes_init(struct worker *w)
 	TAILQ_INIT(&w->spare);
 	TAILQ_INIT(&w->quarantine);
 	TAILQ_INIT(&w->reap);
+	TAILQ_INIT(&w->completed);
 	w->reaping.fn = on_reaping;
 	w->more.fn = on_more;
 	w->sha256 = EVP_MD_fetch(NULL, "SHA256", NULL);

@@ -49,6 +49,7 @@ struct drv {
 	struct worker *worker;
 	const struct probed_driver *impl;
 	const struct driver_table *table;
+	const struct probed_hook *hook; /* a hook language; then `impl` has no slots, and `table` only a name */
 	uint32_t number; /* 1 + its place in the page */
 	bool blocking, made, told_facts;
 	void *state; /* of worker_new() */
@@ -92,6 +93,12 @@ struct wanted {
 	const char *late; /* of a family's name; NULL: any */
 };
 
+/* A step's script, before or after. */
+struct script {
+	struct drv *drv; /* its language; NULL: there is none */
+	void *state;
+};
+
 /* A target. The table holds one reference, each of its probes another. */
 struct instance {
 	unsigned magic;
@@ -105,12 +112,18 @@ struct instance {
 	struct rendering *renderings;
 	struct captured *captures;
 	struct wanted *wanted; /* by its expectations and captures */
+	struct script before, after;
 	uint32_t n_judged, n_renderings, n_captures, n_wanted, retry;
 	bool gated, go_on;
 	int64_t think_min_ns, think_max_ns; /* after it, before the flow's next step */
 	int64_t want_bytes;
 	bool want_hash;
 	UT_hash_handle hh;
+};
+
+struct override {
+	uint32_t option;
+	struct probed_value value;
 };
 
 /* What one probe needs besides itself; used again, most recent first, so that it stays in the cache. */
@@ -125,7 +138,10 @@ struct work {
 	EVP_MD_CTX *hash;
 	char hex[2 * EVP_MAX_MD_SIZE + 1]; /* of the hash; empty: not yet */
 	struct probed_value *rendered; /* by place in renderings; type NONE: not yet */
+	bool renders; /* `rendered` is this probe's */
 	uint32_t cap_rendered;
+	struct override *overrides; /* what a script has set */
+	uint32_t n_overrides, cap_overrides;
 	struct buf unrendered; /* why an option could not be */
 	struct chunk *chunks, *chunk;
 	size_t chunk_used;
@@ -138,6 +154,7 @@ enum probe_state {
 	PROBE_GATED,      /* for a token */
 	PROBE_QUEUED,     /* for room in its driver */
 	PROBE_RUNNING,
+	PROBE_COMPLETED,  /* its script of `after` runs once no plugin is on the stack */
 	PROBE_CANCELLING, /* inside the driver's cancel() */
 	PROBE_ABANDONED,  /* reported, but its thread has not returned */
 	PROBE_ENDED,      /* reported; kept a while to catch who uses it again */
@@ -211,7 +228,7 @@ struct worker {
 	struct probed_probe **slots;
 	struct slab slabs[SLABS];
 	_Atomic uint32_t n_slabs;
-	struct probes spare, quarantine, reap;
+	struct probes spare, quarantine, reap, completed;
 	uint32_t n_quarantine;
 	SLIST_HEAD(, work) spare_work;
 	uint32_t *written; /* slots whose started bit goes once the results are written */
@@ -298,7 +315,21 @@ const char *gate_key(const struct gate *g);
 int gate_on_grant(struct worker *w, struct cursor *c);
 void worker_gates_free(struct worker *w);
 
+/* worker_hook.c: scripts of steps */
+/* A hook language of a plugin that was loaded, as a driver without slots. */
+void hook_init(struct drv *drv, const struct probed_hook *hook, const struct part_table *table);
+void hook_free(struct drv *drv);
+/* 0, or -1 with a line in `error`. `check`: compiles without the worker's state. */
+int scripts_compile(struct instance *inst, const struct wire_target *m, bool check, char *error, size_t size);
+void scripts_free(struct instance *inst, bool check);
+/* Before the request, on the loop. 0, or -1 with a line in `error`: the probe can't be sent. */
+int script_before(struct probed_probe *p, char *error, size_t size);
+/* Once the result is complete and judged; may make it fail. */
+void script_after(struct probed_probe *p, struct result *r);
+
 /* worker_judge.c */
+/* ok turns into fail where something did not hold. */
+void result_settle(struct result *r);
 /* Turns ok into fail where an expectation does not hold. A sub-result (`sub`) is judged only on what it has. */
 void probe_judge(struct probed_probe *p, struct result *r, bool sub);
 /* A step's captures into its user's variables: one that finds nothing turns ok into fail. */
@@ -309,8 +340,13 @@ struct work *work_get(struct worker *w);
 void work_put(struct worker *w, struct work *work);
 void work_free_all(struct worker *w);
 void work_begin_result(const struct probed_probe *p, struct result *r, int64_t start_ns, int64_t wall_ns);
-/* The value of a templated option, rendered once for this probe. NULL where it does not fit its type. */
-const struct probed_value *work_render(struct probed_probe *p, uint32_t option);
+/* The value of an option for this probe: what a script has set, else rendered once where it is a template. NULL where it
+ * does not fit its type. */
+const struct probed_value *work_option(struct probed_probe *p, uint32_t option);
+/* Another value for this probe; it lives as long. */
+void work_override(struct probed_probe *p, uint32_t option, const struct probed_value *value);
+/* Memory that lives as long as the probe. */
+void *work_alloc(struct work *k, size_t size);
 
 /* worker_host.c */
 void worker_host_fill(struct worker *w);

@@ -221,8 +221,9 @@ static int compile_templates(struct instance *inst, char *error, size_t size)
 
 /* --- life -------------------------------------------------------------------------------------------- */
 
-static void instance_destroy(struct instance *inst)
+static void instance_destroy(struct instance *inst, bool check)
 {
+	scripts_free(inst, check);
 	for (uint32_t i = 0; i < inst->n_judged; i++)
 		judged_unref(inst->drv->worker, inst->judged[i]);
 	for (uint32_t i = 0; i < inst->n_renderings; i++) {
@@ -262,16 +263,17 @@ void instance_unref(struct worker *w, struct instance *inst)
 	if (--inst->refs)
 		return;
 	target_free(inst, false);
-	instance_destroy(inst);
+	instance_destroy(inst, false);
 }
 
 /* All but the driver's own part. */
-static int prepare(struct instance *inst, const struct wire_target *m, char *error, size_t size)
+static int prepare(struct instance *inst, const struct wire_target *m, bool check, char *error, size_t size)
 {
 	const struct driver_table *table = inst->drv->table;
 	if (options_bind(&table->options, m->options, m->n_options, &inst->options, error, size))
 		return -1;
-	if (add_expectations(inst, m, error, size) || add_captures(inst, m, error, size) || compile_templates(inst, error, size))
+	if (add_expectations(inst, m, error, size) || add_captures(inst, m, error, size) || compile_templates(inst, error, size) ||
+	    scripts_compile(inst, m, check, error, size))
 		return -1;
 	list_wanted(inst);
 	inst->args = (struct probed_target_args){
@@ -336,13 +338,13 @@ int instance_add(struct worker *w, const struct wire_target *m, bool check, char
 	inst->go_on = m->go_on != 0;
 	inst->think_min_ns = m->think_min_ns;
 	inst->think_max_ns = m->think_max_ns;
-	if (prepare(inst, m, error, size) || target_new(inst, check, error, size)) {
-		instance_destroy(inst);
+	if (prepare(inst, m, check, error, size) || target_new(inst, check, error, size)) {
+		instance_destroy(inst, check);
 		return -1;
 	}
 	if (check) {
 		target_free(inst, true);
-		instance_destroy(inst);
+		instance_destroy(inst, true);
 		return 0;
 	}
 	HASH_ADD(hh, w->instances, id, sizeof inst->id, inst);

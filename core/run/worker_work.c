@@ -17,7 +17,7 @@ struct chunk {
 	char data[];
 };
 
-static char *work_alloc(struct work *k, size_t size)
+void *work_alloc(struct work *k, size_t size)
 {
 	size = (size + 15) & ~(size_t)15;
 	while (!k->chunk || k->chunk->size - k->chunk_used < size) {
@@ -44,11 +44,12 @@ struct work *work_get(struct worker *w)
 		SLIST_REMOVE_HEAD(&w->spare_work, entry);
 	else
 		k = xnew(struct work);
-	k->n_subs = 0;
+	k->n_subs = k->n_overrides = 0;
 	k->judged_in_sub = k->body_bytes = 0;
 	buf_clear(&k->body);
 	buf_clear(&k->unrendered);
 	k->hex[0] = '\0';
+	k->renders = false;
 	k->chunk = NULL;
 	k->chunk_used = 0;
 	memset(&k->verdict, 0, sizeof k->verdict);
@@ -86,6 +87,7 @@ void work_free_all(struct worker *w)
 		buf_free(&k->unrendered);
 		EVP_MD_CTX_free(k->hash);
 		free(k->rendered);
+		free(k->overrides);
 		free_chunks(k);
 		free(k);
 	}
@@ -125,7 +127,7 @@ static char *render_text(struct probed_probe *p, const struct template *t, size_
 
 static void render_items(struct probed_probe *p, const struct rendering *r, const struct probed_value *from, struct probed_value *to)
 {
-	struct probed_item *items = (void *)work_alloc(p->work, r->n * sizeof *items);
+	struct probed_item *items = work_alloc(p->work, r->n * sizeof *items);
 	for (uint32_t i = 0; i < r->n; i++) {
 		size_t len;
 		items[i] = *PROBED_AT(struct probed_item, from->items, from->item_stride, i);
@@ -136,7 +138,7 @@ static void render_items(struct probed_probe *p, const struct rendering *r, cons
 	to->item_stride = sizeof *items;
 }
 
-const struct probed_value *work_render(struct probed_probe *p, uint32_t option)
+static const struct probed_value *render(struct probed_probe *p, uint32_t option)
 {
 	const struct instance *inst = p->inst;
 	struct work *k = p->work;
@@ -144,12 +146,12 @@ const struct probed_value *work_render(struct probed_probe *p, uint32_t option)
 	while (at < inst->n_renderings && inst->renderings[at].option != option)
 		at++;
 	if (at == inst->n_renderings)
-		return NULL;
-	if (!k->chunk || k->cap_rendered < inst->n_renderings) {
+		return &inst->options.values[option];
+	if (!k->renders) {
 		if (k->cap_rendered < inst->n_renderings)
 			k->rendered = xreallocarray(k->rendered, k->cap_rendered = inst->n_renderings, sizeof *k->rendered);
 		memset(k->rendered, 0, k->cap_rendered * sizeof *k->rendered);
-		work_alloc(k, 1);
+		k->renders = true;
 	}
 	struct probed_value *to = &k->rendered[at];
 	if (to->type != PROBED_TYPE_NONE)
@@ -179,4 +181,27 @@ const struct probed_value *work_render(struct probed_probe *p, uint32_t option)
 	value.flags = PROBED_VALUE_SET;
 	*to = value;
 	return to;
+}
+
+const struct probed_value *work_option(struct probed_probe *p, uint32_t option)
+{
+	const struct work *k = p->work;
+	for (uint32_t i = 0; i < k->n_overrides; i++)
+		if (k->overrides[i].option == option)
+			return &k->overrides[i].value;
+	const struct probed_value *v = &p->inst->options.values[option];
+	return v->flags & PROBED_VALUE_TEMPLATE ? render(p, option) : v;
+}
+
+void work_override(struct probed_probe *p, uint32_t option, const struct probed_value *value)
+{
+	struct work *k = p->work;
+	uint32_t i = 0;
+	while (i < k->n_overrides && k->overrides[i].option != option)
+		i++;
+	if (i == k->n_overrides) {
+		xgrow(k->overrides, k->n_overrides, k->cap_overrides);
+		k->n_overrides++;
+	}
+	k->overrides[i] = (struct override){ .option = option, .value = *value };
 }

@@ -19,6 +19,7 @@
 #define PROBED_PLUGIN_H
 
 #include <probed/driver.h>
+#include <probed/hook.h>
 #include <probed/host.h>
 #include <probed/service.h>
 #include <probed/sink.h>
@@ -29,7 +30,7 @@ extern "C" {
 #endif
 
 #define PROBED_ABI_MAJOR 0
-#define PROBED_ABI_MINOR 1
+#define PROBED_ABI_MINOR 2
 #define PROBED_MAGIC 0x70726f6265640a1aULL /* "probed\n\x1a" */
 
 #if defined(__GNUC__)
@@ -60,6 +61,10 @@ struct probed_plugin {
 	int32_t (*load)(const struct probed_host *host);
 	/* Once at the end of that process. */
 	void (*unload)(void);
+
+	/* Since 0.2. */
+	const struct probed_hook *hooks;
+	uint32_t n_hooks, hook_stride;
 };
 
 /* The first members, for a plugin that needs what it was built against. */

@@ -240,7 +240,7 @@ static int body_check(struct target *t, bool may_open, char *error, uint64_t err
 
 	if (!body->s || body->s[0] != '@' || body->s[1] == '@')
 		return 0;
-	if (is_template(body)) {
+	if (strstr(body->s, "{{")) {
 		snprintf(error, error_size, "body: a file's name cannot hold a template");
 		return -1;
 	}

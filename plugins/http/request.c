@@ -137,7 +137,7 @@ const char *request_render(struct fetch *f)
 	f->url = t->url ? t->url : f->own_url;
 	if (!f->url)
 		return "url: expected http://HOST/... or https://HOST/...";
-	if (t->body_file) {
+	if (t->body_file && body->s == probed_target_option(t->args, OPT_BODY)->s) {
 		f->body = t->body_file;
 		f->body_len = t->body_file_len;
 	} else if (body->s && body->len) {

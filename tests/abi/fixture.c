@@ -217,6 +217,66 @@ static const struct probed_sink sinks[] = {
 	{ .name = NAME "-sink2", .summary = "another", PROBED_TABLE(options, option, options), .open = sink_open, .write = sink_write, .close = sink_close },
 };
 
+#if PROBED_ABI_MINOR >= 2
+static int32_t hook_compile(void *worker, const struct probed_hook_source *source, void **script, uint64_t *want_body, char *error,
+			    uint64_t size)
+{
+	(void)worker;
+	if (!strcmp(source->text, "no") || strlen(source->text) != source->len) {
+		snprintf(error, size, "%s:1: refused in step %s", source->name, source->step);
+		return -1;
+	}
+	*script = (void *)(uintptr_t)"script";
+	*want_body = 10;
+	return 0;
+}
+
+static int32_t hook_before(struct probed_hook_call *call, char *error, uint64_t size)
+{
+	const struct probed_hook_api *api = call->api;
+	uint64_t len;
+	const char *mode = api->option_get(call, "mode", &len, error, size);
+	if (!mode || len != 5 || strcmp(mode, "three") || api->option_type(call, "header") != PROBED_TYPE_MAP ||
+	    strcmp(api->option_key(call, 0), "text")) {
+		snprintf(error, size, "the options are others");
+		return -1;
+	}
+	return api->option_set(call, "text", "hooked by " NAME, strlen("hooked by " NAME), error, size) || api->var_set(call, "v", "1", 1);
+}
+
+static void hook_after(struct probed_hook_call *call)
+{
+	const struct probed_record_fact *f;
+	const char *text = "none";
+	char said[100];
+	uint64_t len;
+	for (uint32_t i = 0; (f = call->api->fact(call, i)); i++)
+		if (!strcmp(f->name, "text"))
+			text = f->s;
+	snprintf(said, sizeof said, "%s", text);
+	const char *v = call->api->var_get(call, "v", &len);
+	if (!strcmp(said, "hooked by " NAME) && v && len == 1 && call->outcome == PROBED_OK && !strcmp(call->outcome_name, "ok") &&
+	    call->latency_ns >= call->service_ns && call->body && !call->message)
+		call->api->fail(call, "seen", "all of it");
+}
+
+static int32_t hook_run(void *worker, void *script, struct probed_hook_call *call, char *error, uint64_t size)
+{
+	(void)worker;
+	if (strcmp(script, "script"))
+		return -1;
+	if (call->when == PROBED_HOOK_BEFORE)
+		return hook_before(call, error, size);
+	hook_after(call);
+	return 0;
+}
+
+static const struct probed_hook hooks[] = {
+	{ .name = NAME "-hook", .summary = "a language", .compile = hook_compile, .run = hook_run },
+	{ .name = NAME "-hook2", .summary = "another", .compile = hook_compile, .run = hook_run },
+};
+#endif
+
 PROBED_EXPORT const struct probed_plugin probed_plugin = {
 	.magic = PROBED_MAGIC,
 	.size = sizeof(struct probed_plugin),
@@ -229,4 +289,7 @@ PROBED_EXPORT const struct probed_plugin probed_plugin = {
 	PROBED_TABLE(drivers, driver, drivers),
 	PROBED_TABLE(sinks, sink, sinks),
 	.load = load,
+#if PROBED_ABI_MINOR >= 2
+	PROBED_TABLE(hooks, hook, hooks),
+#endif
 };

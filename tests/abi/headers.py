@@ -8,7 +8,7 @@ import shutil
 import subprocess
 
 CC = shlex.split(os.environ.get("CC", "cc"))
-NAMES = ("types", "host", "driver", "sink", "service", "plugin")
+NAMES = ("types", "host", "driver", "sink", "hook", "service", "plugin")
 
 # Handed over by the caller without a size or a stride: these can never grow.
 FIXED = {"probed_verdict"}
@@ -16,9 +16,14 @@ FIXED = {"probed_verdict"}
 COUNTS = {"PROBED_OUTCOMES", "PROBED_REASONS"}
 
 
+def present(folder):
+    """Those of NAMES that this version has."""
+    return [name for name in NAMES if os.path.exists(os.path.join(folder, "probed", name + ".h"))]
+
+
 def read(folder):
     text = ""
-    for name in NAMES:
+    for name in present(folder):
         with open(os.path.join(folder, "probed", name + ".h")) as f:
             text += f.read()
     return text
@@ -127,7 +132,7 @@ def copy(folder, to):
     """For editing: the source folder may be read-only."""
     there = os.path.join(to, "probed")
     os.makedirs(there)
-    for name in NAMES:
+    for name in present(folder):
         shutil.copyfile(os.path.join(folder, "probed", name + ".h"), os.path.join(there, name + ".h"))
     return to
 
@@ -136,7 +141,7 @@ def future(folder, to):
     """The headers as they may be one day: every struct that may grow did, and the minor is 99."""
     copy(folder, to)
     edit(to, "plugin", r"(#define PROBED_ABI_MINOR) \d+", r"\1 99")
-    for name in NAMES:
+    for name in present(to):
         path = os.path.join(to, "probed", name + ".h")
         with open(path) as f:
             text = f.read()

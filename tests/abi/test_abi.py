@@ -191,12 +191,53 @@ def check_sinks(probed):
     assert daemon.returncode == 0, said
 
 
+def check_hooks(probed):
+    """Every fixture's scripts change the requests of every fixture's driver, and see its results."""
+    hooks = [name for name in good() if name != "v0-1"]
+    out, ini = there("hooks-" + os.path.basename(os.path.dirname(probed))), there("hooks.ini")
+    steps = ["%s-%s" % (hook, driver) for hook in hooks for driver in good()]
+    text = "[probed]\nplugin_path = %s\nworkers = 1\n[sink out]\ndriver = today-sink\ntext = %s\n" % (plugins, out)
+    for driver in good():
+        text += "[target t-%s]\ndriver = %s\nmonitor = no\nmode = three\nheader.Accept = all\n" % (driver, driver)
+        for hook in hooks:
+            text += ("[step %s-%s]\ntarget = t-%s\nhook = %s-hook\nbefore = %%s\nafter = yes\non_fail = continue\n"
+                     % (hook, driver, driver, hook))
+    text += "[plan p]\nrun = flow %s\npace = rate 2/s\n" % " ".join(steps)
+    with open(ini, "w") as f:
+        f.write(text.replace("%s", "no"))
+    done = subprocess.run([probed, "-c", ini, "--check"], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=PATIENCE)
+    for step in steps:
+        assert done.returncode == 78 and "[step %s] before: before:1: refused in step %s" % (step, step) in done.stdout, done.stdout
+    with open(ini, "w") as f:
+        f.write(text.replace("%s", "yes"))
+    daemon = subprocess.Popen([probed, "-c", ini], stderr=subprocess.PIPE, text=True)
+    try:
+        end, seen = time.monotonic() + PATIENCE, {}
+        while set(seen) != set(steps):
+            assert time.monotonic() < end and daemon.poll() is None, (set(steps) - set(seen), seen)
+            lines = open(out).read().splitlines() if os.path.exists(out) else []
+            seen = {line.split()[0]: line for line in lines}
+            time.sleep(0.05)
+    finally:
+        daemon.terminate()
+        said = daemon.communicate(timeout=PATIENCE)[1]
+    assert daemon.returncode == 0, said
+    for hook in hooks:
+        for driver in good():
+            line = seen["%s-%s" % (hook, driver)]
+            assert " text=hooked by %s " % hook in line and line.endswith(" !seen"), line
+
+
 def all_of_them_run_in_todays_host():
     check_host(PROBED, headers.version(TODAY)[1])
 
 
 def all_sinks_run_in_todays_host():
     check_sinks(PROBED)
+
+
+def all_hooks_run_in_todays_host():
+    check_hooks(PROBED)
 
 
 def a_host_of_the_future_is_built():
@@ -223,6 +264,10 @@ def all_sinks_run_in_a_future_host():
     check_sinks(there("host/probed"))
 
 
+def all_hooks_run_in_a_future_host():
+    check_hooks(there("host/probed"))
+
+
 def todays_bundled_plugins_load_in_a_future_host():
     env = dict(os.environ, PROBED_PLUGIN_PATH=BUNDLED)
     out = subprocess.run([there("host/probed"), "--list-plugins", "--json"], env=env, check=True, stdout=subprocess.PIPE, text=True)
@@ -233,7 +278,9 @@ def todays_bundled_plugins_load_in_a_future_host():
 try:
     run(each_header_compiles_alone, every_public_header_is_looked_at, todays_version_is_frozen, no_snapshot_is_broken_by_today,
         the_future_breaks_nothing_of_today, what_would_break_is_told, fixtures_build_against_past_present_and_future,
-        all_of_them_run_in_todays_host, all_sinks_run_in_todays_host, a_host_of_the_future_is_built,
-        all_of_them_run_in_a_future_host, all_sinks_run_in_a_future_host, todays_bundled_plugins_load_in_a_future_host)
+        all_of_them_run_in_todays_host, all_sinks_run_in_todays_host, all_hooks_run_in_todays_host,
+        a_host_of_the_future_is_built,
+        all_of_them_run_in_a_future_host, all_sinks_run_in_a_future_host, all_hooks_run_in_a_future_host,
+        todays_bundled_plugins_load_in_a_future_host)
 finally:
     shutil.rmtree(root, ignore_errors=True)

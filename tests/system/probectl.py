@@ -73,7 +73,7 @@ BAD = (
     (("run", "a.ini", "--plan", "q"), 2, "probectl run: --plan: there is no [plan q] in a.ini; there is p"),
     (("run", "a.ini", "--for", "soon"), 2, 'probectl run: --for: expected a time, such as 30s, not "soon"'),
     (("run", "a.ini", "--for", "0s"), 2, 'probectl run: --for: expected a time, such as 30s, not "0s"'),
-    (("run", "a.ini", "--rate", "5"), 2, 'probectl run: --rate: expected a rate, such as 100/s, not "5"'),
+    (("run", "a.ini", "--rate", "5"), 2, 'probectl run: --rate: expected a rate of at most 1,000,000/s, such as 100/s, not "5"'),
     (("run", "users.ini", "--rate", "5/s"), 2,
      "probectl run: --rate: plan p is of users, who have no rate: leave it out with --plan, or change how many they are"),
     (("run", "a.ini", "--report", "jsn:x"), 2, 'probectl run: --report: unknown format "jsn" (did you mean "json"?); known are ' + FORMATS),
@@ -84,6 +84,7 @@ BAD = (
     (("run", "a.ini", "--save", "no/x"), 2, "probectl run: --save: no/x can't be written: No such file or directory"),
     (("run", "a.ini", "--save", "."), 2, "probectl run: --save: . can't be written: Is a directory"),
     (("run", "a.ini", "--compare", "a.ini"), 2, "probectl run: --compare: a.ini: not a run file"),
+    (("run", "a.ini", "--rate", "2000000/s"), 2, 'probectl run: --rate: expected a rate of at most 1,000,000/s, such as 100/s, not "2000000/s"'),
     (("report",), 2, "probectl report: expected a RUN; probectl report --help tells more"),
     (("report", "nosuch.run"), 2, "probectl report: nosuch.run: "),
     (("report", "a.ini"), 2, "probectl report: a.ini: not a run file"),
@@ -94,14 +95,16 @@ BAD = (
     (("probe", "-i", "1", "fx://x"), 2, 'probectl probe: --interval: expected a time of at least 1ms, such as 500ms, not "1"'),
     (("probe", "-i", "1d", "-c", "100000", "fx://x"), 2, "probectl probe: --count times --interval: expected less than ten years"),
     (("probe", "--set", "text", "fx://x"), 2, 'probectl probe: --set: expected KEY=VALUE on one line, not "text"'),
+    (("probe", "--set", "a b=c", "fx://x"), 2, 'probectl probe: --set: expected KEY=VALUE on one line, not "a b=c"'),
+    (("probe", "--expect", "", "fx://x"), 2, "probectl probe: --expect: expected one line, such as 'status == 200'"),
     (("probe", "nosuch://x"), 2, "probectl probe: [target nosuch://x] url: no driver is known for nosuch://"),
     (("probe", "fx://x", "--set", "txet=1"), 2, 'probectl probe: [target fx://x] txet: unknown option (did you mean "text"?)'),
     (("probe", "fx://x", "--expect", "statuss == 1"), 2, 'probectl probe: [target fx://x] expect.e1: column 1: unknown query "statuss"'),
     (("scan",), 2, "probectl scan: expected HOST:PORTS; probectl scan --help tells more"),
-    (("scan", "--rate", "fast", "h:1"), 2, 'probectl scan: --rate: expected a rate, such as 100/s, not "fast"'),
+    (("scan", "--rate", "fast", "h:1"), 2, 'probectl scan: --rate: expected a rate of at most 1,000,000/s, such as 100/s, not "fast"'),
     (("scan", "h:1-65535", "g:1-3"), 2, "probectl scan: at most 65536 ports in all"),
 ) + tuple((("scan", text), 2, 'probectl scan: expected HOST:PORTS, such as 127.0.0.1:22,80,8000-8100 or [::1]:22, not "%s"' % text)
-          for text in ("h", "h:", ":22", "h:0", "h:65536", "h:1-", "h:9-1", "h:1,,2", "h:x", "::1:22", "[::1:22", "[::1]x:22", "a b:1", "http://h:1"))
+          for text in ("h", "h:", ":22", "h:0", "h:65536", "h:1-", "h:9-1", "h:1,,2", "h:x", "::1:22", "[::1:22", "[::1]x:22", "a b:1", "*:1", "http://h:1"))
 
 
 def bad_arguments_are_told():
@@ -261,6 +264,21 @@ def a_plan_that_stands_still_or_has_no_end_says_so():
         assert probectl("run", never).returncode == 78
 
 
+def what_is_asked_is_what_the_pace_says():
+    """Also where it ends otherwise than by itself: within a window, with its data, with its selection, after a setup."""
+    step = "[step s]\ntarget = t\n"
+    for plan, sent, seconds in (("pace = rate 20/s for 1s\nwindow = daily", 20, 1), ("pace = rate 20/s\ndata = d.csv sequential stop", 4, 0.2),
+                                ("pace = rate 20/s for 1m\ndata = d.csv sequential stop", 4, 0.2),
+                                ("pace = rate 20/s for 1s\nsetup = s", 20, 1), ("pace = burst 5 every 1s for 2s", 10, 2)):
+        with folder() as tmp:
+            write(os.path.join(tmp, "d.csv"), "n\n1\n2\n3\n4\n")
+            path = write(os.path.join(tmp, "p.ini"), fx(plan) + (step if "setup" in plan else ""))
+            done = probectl("run", path, "--report", "json:-")
+            p = json.loads(done.stdout)["plans"][0]
+            assert done.returncode == 0 and p["asked"] == sent, (plan, p)
+            assert abs(p["schedule_s"] - seconds) < 0.001 and abs(p["asked_rate"] - sent / seconds) < 0.1, (plan, p["schedule_s"], p["asked_rate"])
+
+
 def sinks_are_written_and_services_not_started():
     with folder() as tmp, Silent() as taken:
         path = write(os.path.join(tmp, "p.ini"), fx("pace = rate 50/s for 500ms") + "[sink s]\ndriver = jsonl\npath = %s/out.jsonl\n"
@@ -341,9 +359,9 @@ def runs_are_merged_and_compared():
         plan = loaded(out)["plans"][0]
         assert plan["sent"] == 1500 and plan["latency_ms"]["count"] == 1500, plan
         told = probectl("report", a, b).stdout
-        assert "Compared with" in told and re.search(r"latency avg.*worse", told), told
+        assert "Compared with" in told and re.search(r"service p50.*worse", told), told
         told = probectl("report", a, a).stdout
-        assert "no clear difference" in told and not re.search(r"latency.*worse", told), told
+        assert "no clear difference" in told and not re.search(r"(latency|service).*worse", told), told
         with open(b, "r+b") as f:
             f.truncate(os.path.getsize(b) // 2)
         done = probectl("report", b)
@@ -425,7 +443,7 @@ if __name__ == "__main__":
         a_second_interrupt_ends_it_at_once, before_the_run_too, each_format_is_what_it_is_called,
         a_report_on_standard_output_is_alone_there, files_stay_as_they_are_where_nothing_is_run,
         rates_and_times_are_changed_from_the_command_line, plans_are_chosen_by_name,
-        a_plan_that_stands_still_or_has_no_end_says_so, sinks_are_written_and_services_not_started,
+        a_plan_that_stands_still_or_has_no_end_says_so, what_is_asked_is_what_the_pace_says, sinks_are_written_and_services_not_started,
         no_start_of_ours_is_in_the_latency, a_terminal_has_a_bar, a_pipe_has_none, runs_are_merged_and_compared,
         probing_is_like_ping, several_urls_are_probed_side_by_side, options_and_expectations_are_given_along,
         an_interrupt_ends_a_probe_that_has_no_count, ports_are_open_or_closed, ranges_and_both_families_are_scanned)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * sample.h - a registry with made-up plugins: driver `web` (schemes web, webs), driver `port` (port, ports), driver
- * `name` (name), sink `lines`, service `page`. For the tests of configurations.
+ * `name` (name), sink `lines`, service `page`, hook `script`. For the tests of configurations.
  */
 #ifndef TESTS_SAMPLE_H
 #define TESTS_SAMPLE_H
@@ -151,6 +151,21 @@ static const struct probed_service sample_services[] = {
 	  PROBED_TABLE(options, option, sample_page_options) },
 };
 
+static int32_t sample_compile(void *worker, const struct probed_hook_source *source, void **script, uint64_t *want_body,
+			      char *error, uint64_t size)
+{
+	(void)worker, (void)source, (void)script, (void)want_body, (void)error, (void)size;
+	return 0;
+}
+static int32_t sample_run(void *worker, void *script, struct probed_hook_call *call, char *error, uint64_t size)
+{
+	(void)worker, (void)script, (void)call, (void)error, (void)size;
+	return 0;
+}
+static const struct probed_hook sample_hooks[] = {
+	{ .name = "script", .summary = "runs scripts", .compile = sample_compile, .run = sample_run },
+};
+
 static const struct probed_plugin sample_plugin = {
 	PROBED_PLUGIN_HEADER,
 	.name = "sample",
@@ -159,6 +174,7 @@ static const struct probed_plugin sample_plugin = {
 	PROBED_TABLE(drivers, driver, sample_drivers),
 	PROBED_TABLE(sinks, sink, sample_sinks),
 	PROBED_TABLE(services, service, sample_services),
+	PROBED_TABLE(hooks, hook, sample_hooks),
 };
 
 static inline struct registry *sample_registry(void)

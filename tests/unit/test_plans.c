@@ -148,7 +148,7 @@ static void a_step_is_its_target_with_other_options(void **state)
 {
 	(void)state;
 	struct model *m = good(BASE "path = login?a=1\ntimeout = 2s\nheader.Y = z\nexpect.ok = status in 200..299\n"
-				    "capture.token = header.Set-Cookie\nbefore = <<E\nreturn 1\nE\nhook = x\n"
+				    "capture.token = header.Set-Cookie\nbefore = <<E\nreturn 1\nE\n"
 				    "on_fail = continue\nthink = 1s..3s\nretry = 1\nlabels.region = ap\n");
 	const struct target *t = model_probed(m, "login");
 	assert_null(model_target(m, "login"));
@@ -169,7 +169,7 @@ static void a_step_is_its_target_with_other_options(void **state)
 	assert_string_equal(s->captures[0].value, "header.Set-Cookie");
 	assert_string_equal(s->hooks[0].key, "before");
 	assert_string_equal(s->hooks[0].value, "return 1");
-	assert_string_equal(s->hook, "x");
+	assert_string_equal(s->hook, "script");
 	assert_int_equal(s->think_min_ns, NS_PER_S);
 	assert_int_equal(s->think_max_ns, 3 * NS_PER_S);
 	assert_true(s->go_on);
@@ -391,7 +391,7 @@ static const char everything[] =
     "[target home]\nurl = web://h.example.org/\nmonitor = no\nweight = 2.5\nretry = 3\ninflight = 4\nlimit = 7.5/min\ntoken = hush\n"
     "labels.a = b\n"
     "[step login]\ntarget = home\npath = /login\ncapture.token = header.X\nbody = a{{uuid}}\nthink = 1500ms..3s\non_fail = continue\n"
-    "expect.ok = status == 200\nafter = <<E\nx = 1\n\ny = 2\nE\nhook = some\n"
+    "expect.ok = status == 200\nafter = <<E\nx = 1\n\ny = 2\nE\nhook = script\n"
     "[step orders]\ntarget = home\nbody = {{token}}\n[flow buy]\nsteps = login orders\nthink = 2s\n"
     "[plan p]\nrun = mix buy:3 login\npace = rate 2/min\nrequire.1 = latency by orders p99 < 1s\nseed = 7\n"
     "[plan q]\nrun = flow login orders\nsetup = login\npace = users 3 think 1s..2s\n";
@@ -484,9 +484,10 @@ static void errors_of_steps_and_flows(void **state)
 				      "2s or 1s..3s, not \"3s..1s\"\n" },
 		{ "think = 2d\n", "a.ini:17: [step login] think: expected a time up to a day or a range of times, such as "
 				  "2s or 1s..3s, not \"2d\"\n" },
-		{ "before = x\n", "a.ini:17: [step login] before: in which language? Write hook = LANGUAGE beside it\n" },
+		{ "before = x\nhook = scrpt\n", "a.ini:18: [step login] hook: no plugin runs \"scrpt\" (did you mean \"script\"?)\n" },
+		{ "before = x\nhook = cobol\n", "a.ini:18: [step login] hook: no plugin runs \"cobol\": expected script\n" },
 		{ "hook = x\n", "a.ini:17: [step login] hook: runs nothing: write before = SCRIPT or after = SCRIPT beside it\n" },
-		{ "before = file:/nowhere/x\nhook = y\n",
+		{ "before = @/nowhere/x\n",
 		  "a.ini:17: [step login] before: can't read /nowhere/x: No such file or directory\n" },
 		{ "expect.x = stat == 1\n",
 		  "a.ini:17: [step login] expect.x: column 1: unknown query \"stat\": driver web has no such fact (did you mean \"status\"?)\n" },
@@ -658,7 +659,7 @@ static void names_in_templates_are_known(void **state)
 	model_unref(good(BASE FLOW "[plan p]\nrun = flow login use\npace = rate 1/s\n"));
 	model_unref(good(BASE FLOW "[plan p]\nsetup = login\nrun = use\nteardown = use\npace = rate 1/s\n"));
 	model_unref(good(BASE FLOW "[plan p]\nrun = flow login use\npace = users 3\nsetup = home\n"));
-	model_unref(good(BASE "before = x\nhook = y\n[step use]\ntarget = api\nbody = {{token}}\n[plan p]\nrun = flow login use\npace = rate 1/s\n"));
+	model_unref(good(BASE "before = x\n[step use]\ntarget = api\nbody = {{token}}\n[plan p]\nrun = flow login use\npace = rate 1/s\n"));
 	char *text = xasprintf(BASE "path = /?u={{row.user}}\n[plan p]\nrun = login\npace = rate 1/s\ndata = %s unique\n", path);
 	struct model *m = good(text);
 	const struct plan *p = model_plan(m, "p");

@@ -17,16 +17,29 @@
 #include "run/channel.h"
 #include "run/worker.h"
 
-const char *peer_fixture(void)
+static const char *fixture(const char *name)
 {
 	static char path[4096];
 	const char *build = getenv("top_builddir");
 	char *absolute = realpath(build ? build : ".", NULL);
-	snprintf(path, sizeof path, "%s/tests/fixtures/.libs/fixture.so", absolute);
+	snprintf(path, sizeof path, "%s/tests/fixtures/.libs/%s.so", absolute, name);
 	free(absolute);
 	if (access(path, R_OK))
 		fail_msg("%s is not there: run this in the build folder, after make check_LTLIBRARIES", path);
 	return path;
+}
+
+const char *peer_fixture(void)
+{
+	return fixture("fixture");
+}
+
+void peer_load_hook(struct peer *p)
+{
+	struct buf b = { 0 };
+	buf_str(&b, fixture("hook"));
+	peer_send(p, WIRE_PLUGIN, &b);
+	buf_free(&b);
 }
 
 static void say_hello(struct peer *p, struct peer_setup setup)
@@ -217,7 +230,7 @@ void peer_sync(struct peer *p)
 
 void peer_target(struct peer *p, uint32_t id, const char *driver, ...)
 {
-	struct kv options[32], expects[32], captures[32];
+	struct kv options[32], expects[32], captures[32], hooks[2];
 	char *copies[64];
 	size_t n_copies = 0;
 	struct wire_target t = { .id = id, .name = "target", .driver = driver, .timeout_ns = 5 * NS_PER_S, .interval_ns = 30 * NS_PER_S };
@@ -233,6 +246,8 @@ void peer_target(struct peer *p, uint32_t id, const char *driver, ...)
 			expects[t.n_expects++] = (struct kv){ .key = copy + 7, .value = value };
 		else if (!strncmp(copy, "capture.", 8))
 			captures[t.n_captures++] = (struct kv){ .key = copy + 8, .value = value };
+		else if (!strcmp(copy, "before") || !strcmp(copy, "after"))
+			hooks[t.n_hooks++] = (struct kv){ .key = copy, .value = value };
 		else if (!strcmp(copy, "retry"))
 			t.retry = (uint32_t)atoi(value);
 		else if (!strcmp(copy, "timeout"))
@@ -250,6 +265,8 @@ void peer_target(struct peer *p, uint32_t id, const char *driver, ...)
 	t.options = options;
 	t.expects = expects;
 	t.captures = captures;
+	t.hooks = hooks;
+	t.hook = t.n_hooks ? "fxhook" : NULL;
 	struct buf b = { 0 };
 	wire_put_target(&b, &t);
 	peer_send(p, WIRE_TARGET_ADD, &b);

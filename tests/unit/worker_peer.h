@@ -73,8 +73,10 @@ void peer_sync(struct peer *p);
 size_t peer_count(const struct peer *p, uint16_t type);
 
 /* Options and expectations as "key=value" strings, ended by NULL; an expectation as "expect.LABEL=TEXT". Of steps:
- * "capture.NAME=QUERY", "retry=N", "on_fail=continue", "think=MS", "gated=yes". */
+ * "capture.NAME=QUERY", "before=SCRIPT" and "after=SCRIPT" in fxhook (peer_load_hook() first), "retry=N", "on_fail=continue", "think=MS", "gated=yes". */
 void peer_target(struct peer *p, uint32_t id, const char *driver, ...) __attribute__((sentinel));
+/* Loads the plugin that runs scripts. */
+void peer_load_hook(struct peer *p);
 /* A flow of so many steps, by the targets' ids. */
 void peer_flow(struct peer *p, uint32_t id, int64_t think_ms, uint32_t n, ...);
 /* A user that runs a flow once; the results have the sequence 1000 + slot and up. Returns the slot. */
