@@ -198,12 +198,15 @@ def http_table(args, tmp):
             for name, argv in contestants.items():
                 rounds[name].append(measure(args, argv, status, tmp + "/log"))
     print("keep-alive, %d connections, %s:\n" % (CONNECTIONS, "one core for the tool and one for nginx"))
-    print("%-22s %14s %14s %20s" % ("", "us a request", "requests/s", "x libcurl alone"))
+    print("%-22s %13s %8s %12s %20s %15s" % ("", "us a request", "best", "requests/s", "x libcurl alone", "best x best"))
+    best_alone = min(got[0] for got in rounds["libcurl alone"])
     for name, got in rounds.items():
         ratios = [g[0] / alone[0] for g, alone in zip(got, rounds["libcurl alone"])]
         ratio = statistics.median(ratios)
-        print("%-22s %14.1f %14.0f %8.2f (%.2f-%.2f)" % (name, statistics.median(g[0] for g in got),
-                                                       statistics.median(g[1] for g in got), ratio, min(ratios), max(ratios)))
+        best = min(g[0] for g in got)
+        print("%-22s %13.1f %8.1f %12.0f %8.2f (%.2f-%.2f) %15.2f" % (
+            name, statistics.median(g[0] for g in got), best, statistics.median(g[1] for g in got), ratio, min(ratios), max(ratios),
+            best / best_alone))
         if "users" in name and ratio > MAX_RATIO:
             broken.append("%s: %.2f x libcurl alone, the bound is %.1f" % (name, ratio, MAX_RATIO))
     print(flush=True)
