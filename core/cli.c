@@ -183,6 +183,6 @@ char *cli_urls_config(const struct cli *cli)
 	buf_printf(&b, "[defaults]\ninterval = %lldns\n", (long long)cli->interval_ns);
 	if (cli->command == CLI_RUN)
 		buf_puts(&b, "[service web]\ndriver = web\nlisten = ${PROBED_LISTEN:-127.0.0.1:9570}\n");
-	urls_to_text(&b, (const char *const *)cli->urls, cli->n_urls, NULL);
+	urls_to_text(&b, (const char *const *)cli->urls, cli->n_urls, NULL, NULL);
 	return buf_cstr(&b);
 }

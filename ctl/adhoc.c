@@ -6,6 +6,7 @@
 
 #include "base/errs.h"
 #include "ctl.h"
+#include "progress.h"
 #include "run/load.h"
 
 /* NULL, and a line on stderr, where the plugin is not there. */
@@ -20,7 +21,16 @@ static const struct part *lines_sink(const char *who, const struct model *m, str
 	return NULL;
 }
 
-int adhoc_run(const char *who, const char *text, bool json, const struct core_observer *observer)
+/* Nobody has seen the text, so its lines are not told; a target's name is that of its URL. */
+static void complain(const char *who, const struct errs *errs)
+{
+	for (size_t i = 0; i < errs->n; i++) {
+		const char *text = errs->list[i].text, *from = strstr(text, ": ");
+		fprintf(stderr, "probectl %s: %s\n", who, from ? from + 2 : text);
+	}
+}
+
+int adhoc_run(const char *who, const char *text, bool json, bool bar, const struct core_observer *observer)
 {
 	struct plan_ask ask = { 0 };
 	struct loaded first = { 0 };
@@ -28,14 +38,16 @@ int adhoc_run(const char *who, const char *text, bool json, const struct core_ob
 	struct part sink;
 	int rc = CTL_USAGE;
 	load_now(&load, &first);
-	errs_print(&first.errs, stderr);
+	complain(who, &first.errs);
 	if (first.model && (!json || lines_sink(who, first.model, &sink))) {
 		struct core *core = core_new(CORE_PLANS, NULL);
 		core->ask = &ask;
 		core->observer = *observer;
 		core->once_sinks = json ? &sink : NULL;
 		core->n_once_sinks = json;
+		struct progress *progress = bar ? progress_new(core) : NULL;
 		rc = core_run(core, &first, 0);
+		progress_free(progress);
 		core_free(core);
 	}
 	loaded_clear(&first);

@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* main.c - probectl, the client: what is asked for from a terminal or a script, rather than by a daemon. */
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <probed/plugin.h>
 
@@ -44,10 +46,18 @@ static int unknown(const char *name)
 	return CTL_USAGE;
 }
 
+/* Until a run has begun, which then ends with its reports. */
+static void on_early_signal(int signum)
+{
+	(void)signum;
+	_exit(CTL_INTERRUPTED);
+}
+
 int main(int argc, char **argv)
 {
 	if (role_asked(argc, argv))
 		return role_main(argv[1]);
+	signal(SIGINT, on_early_signal);
 	log_init("probectl", LOG_WARNING, false);
 	if (argc < 2) {
 		help(stderr);
@@ -62,7 +72,11 @@ int main(int argc, char **argv)
 		return 0;
 	}
 	for (size_t i = 0; i < ARRAY_LEN(commands); i++)
-		if (!strcmp(argv[1], commands[i].name))
+		if (!strcmp(argv[1], commands[i].name)) {
+			char title[40]; /* getopt's messages begin with it */
+			snprintf(title, sizeof title, "probectl %s", commands[i].name);
+			argv[1] = title;
 			return commands[i].run(argc - 1, argv + 1);
+		}
 	return unknown(argv[1]);
 }

@@ -13,6 +13,8 @@
 #include "ctl.h"
 #include "run/show.h"
 
+#define LONGEST_NS (3650 * 86400 * NS_PER_S)
+
 struct asked {
 	int64_t interval_ns, timeout_ns;
 	unsigned long count; /* 0: until interrupted */
@@ -40,7 +42,7 @@ static void help(FILE *to)
 	      "  --json               a JSON line a result, no summary\n"
 	      "  --quiet, -q          the summary only\n\n"
 	      "URLs: https://example.org tcp://db:5432 icmp://192.0.2.1 dns://192.0.2.53/example.org; probed --list-plugins shows all drivers.\n"
-	      "exit status: 0 all were ok, 1 one was not, 2 usage, 130 interrupted\n",
+	      "exit status: 0 all were ok, 1 one was not, 2 usage, 130 interrupted before --count was reached\n",
 	      to);
 }
 
@@ -64,10 +66,18 @@ static bool number(const char *text, unsigned long *out)
 
 static bool pair(const char *text)
 {
-	const char *at = strchr(text, '=');
-	if (at && at != text && !strchr(text, '\n'))
+	size_t n = strspn(text, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-");
+	if (n && text[n] == '=' && !strchr(text, '\n'))
 		return true;
 	fprintf(stderr, "probectl probe: --set: expected KEY=VALUE on one line, not \"%s\"\n", text);
+	return false;
+}
+
+static bool line(const char *text)
+{
+	if (*text && !strchr(text, '\n'))
+		return true;
+	fputs("probectl probe: --expect: expected one line, such as 'status == 200'\n", stderr);
 	return false;
 }
 
@@ -100,6 +110,7 @@ static int parse(int argc, char **argv, struct asked *a)
 			a->sets[a->n_sets++] = optarg;
 			break;
 		case 'e':
+			good = line(optarg);
 			a->expects[a->n_expects++] = optarg;
 			break;
 		case 'j':
@@ -117,23 +128,26 @@ static int parse(int argc, char **argv, struct asked *a)
 	}
 	a->urls = argv + optind;
 	a->n_urls = (size_t)(argc - optind);
-	if (good && a->n_urls)
-		return 0;
-	if (good)
+	if (good && !a->n_urls)
 		fputs("probectl probe: expected a URL; probectl probe --help tells more\n", stderr);
+	else if (good && a->count && a->interval_ns > LONGEST_NS / (int64_t)a->count)
+		fputs("probectl probe: --count times --interval: expected less than ten years\n", stderr);
+	else if (good)
+		return 0;
 	return CTL_USAGE;
 }
 
 static char *configuration(const struct asked *a)
 {
+	CLEANUP_BUF struct buf more = { 0 };
 	struct buf b = { 0 };
-	buf_printf(&b, "[probed]\nlog_level = error\n[defaults]\nmonitor = no\ntimeout = %lldns\n", (long long)a->timeout_ns);
 	for (size_t i = 0; i < a->n_sets; i++)
-		buf_printf(&b, "%.*s = <<PROBECTL\n%s\nPROBECTL\n", (int)(strchr(a->sets[i], '=') - a->sets[i]), a->sets[i],
+		buf_printf(&more, "%.*s = <<PROBECTL\n%s\nPROBECTL\n", (int)(strchr(a->sets[i], '=') - a->sets[i]), a->sets[i],
 		           strchr(a->sets[i], '=') + 1);
 	for (size_t i = 0; i < a->n_expects; i++)
-		buf_printf(&b, "expect.e%zu = <<PROBECTL\n%s\nPROBECTL\n", i + 1, a->expects[i]);
-	urls_to_text(&b, (const char *const *)a->urls, a->n_urls, NULL);
+		buf_printf(&more, "expect.e%zu = <<PROBECTL\n%s\nPROBECTL\n", i + 1, a->expects[i]);
+	buf_printf(&b, "[probed]\nlog_level = error\n[defaults]\nmonitor = no\ntimeout = %lldns\n", (long long)a->timeout_ns);
+	urls_to_text(&b, (const char *const *)a->urls, a->n_urls, NULL, buf_cstr(&more));
 	buf_printf(&b, "[plan probe]\nrun = round *\nstart = manual\ninflight = 65536\nslack = 0s\npace = burst %zu every %lldns", a->n_urls,
 	           (long long)a->interval_ns);
 	if (a->count)
@@ -158,14 +172,14 @@ static void summary(const struct tally_measure *m)
 	char text[4][40];
 	const struct hist *h = m->hists[TALLY_LATENCY];
 	uint64_t all = m->n.sent, ok = m->n.outcome[PROBED_OK];
-	printf("\n%s: %llu probes, %llu ok, %.4g %% not\n", m->name, (unsigned long long)all, (unsigned long long)ok,
-	       all ? 100.0 * (double)(all - ok) / (double)all : 0.0);
+	printf("\n%s: %llu probe%s, %llu ok, %llu not (%.4g %%)\n", m->name, (unsigned long long)all, all == 1 ? "" : "s",
+	       (unsigned long long)ok, (unsigned long long)(all - ok), all ? 100.0 * (double)(all - ok) / (double)all : 0.0);
 	if (!h || !h->count)
 		return;
-	printf("latency min %s, mean %s, max %s, p95 %s\n", unit_format_duration(h->min_ns, text[0], sizeof text[0]),
+	printf("latency min %s, mean %s, p95 %s, max %s\n", unit_format_duration(h->min_ns, text[0], sizeof text[0]),
 	       unit_format_duration(h->sum_ns / (int64_t)h->count, text[1], sizeof text[1]),
-	       unit_format_duration(h->max_ns, text[2], sizeof text[2]),
-	       unit_format_duration(hist_quantile(h, 0.95), text[3], sizeof text[3]));
+	       unit_format_duration(hist_quantile(h, 0.95), text[2], sizeof text[2]),
+	       unit_format_duration(h->max_ns, text[3], sizeof text[3]));
 }
 
 static void on_plan_ended(void *ctx, struct plan_run *run)
@@ -186,8 +200,8 @@ int probe_main(int argc, char **argv)
 		CLEANUP_FREE char *text = configuration(&a);
 		const struct core_observer observer = { .result = on_result, .plan_ended = on_plan_ended, .ctx = &seen };
 		seen.show = show_new(stdout, false);
-		rc = adhoc_run("probe", text, a.json, &observer);
-		if (!rc)
+		rc = adhoc_run("probe", text, a.json, false, &observer);
+		if (!rc || (rc == CTL_INTERRUPTED && !a.count && seen.sent)) /* without a count Ctrl-C is its end */
 			rc = seen.sent && seen.ok == seen.sent ? CTL_MET : CTL_NOT_MET;
 		show_free(seen.show);
 	}

@@ -9,6 +9,7 @@
 
 #include "base/mem.h"
 #include "ctl.h"
+#include "output.h"
 #include "report/report.h"
 
 static void help(FILE *to)
@@ -55,7 +56,7 @@ static int parse(int argc, char **argv, struct asked *a)
 	}
 	if (!report_format_known(a->format)) {
 		const char *near = report_format_nearest(a->format);
-		fprintf(stderr, "probectl report: --format: unknown \"%s\"%s%s%s\n", a->format, near ? " (did you mean \"" : "",
+		fprintf(stderr, "probectl report: --format: unknown format \"%s\"%s%s%s; known are terminal, json, csv, junit, markdown, html\n", a->format, near ? " (did you mean \"" : "",
 		        near ? near : "", near ? "\"?)" : "");
 		return CTL_USAGE;
 	}
@@ -89,19 +90,20 @@ static struct run *read_all(const char *const *paths, size_t n)
 
 static int write_out(const struct run *r, const struct run *base, const struct asked *a)
 {
-	FILE *to = a->output ? fopen(a->output, "we") : stdout;
-	bool colour = !a->output && isatty(STDOUT_FILENO) && !getenv("NO_COLOR");
+	struct output out;
+	bool standard = !strcmp(a->output, "-"), colour = standard && isatty(STDOUT_FILENO) && !getenv("NO_COLOR");
+	FILE *to = output_open(&out, a->output) ? NULL : output_begin(&out);
 	int rc = !to ? -1 : !strcmp(a->format, "terminal") ? report_terminal(r, base, colour, to) : report_write(r, base, a->format, to);
-	if (to && (a->output ? fclose(to) : fflush(to)))
+	if (out.to && output_end(&out))
 		rc = -1;
 	if (rc)
-		fprintf(stderr, "probectl report: %s: can't be written: %s\n", a->output ? a->output : "standard output", strerror(errno));
+		fprintf(stderr, "probectl report: %s can't be written: %s\n", standard ? "standard output" : a->output, strerror(errno));
 	return rc;
 }
 
 int report_main(int argc, char **argv)
 {
-	struct asked a = { .format = "terminal" };
+	struct asked a = { .format = "terminal", .output = "-" };
 	a.bases = xcalloc((size_t)argc + 1, sizeof *a.bases);
 	int rc = parse(argc, argv, &a);
 	if (!rc) {

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "adhoc.h"
 #include "base/clock.h"
@@ -14,6 +15,7 @@
 #include "ctl.h"
 #include "plan/pace.h"
 
+#define HOST_CHARS "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-"
 #define PLACES_MAX 65536 /* hosts times ports */
 
 struct place_seen {
@@ -39,7 +41,7 @@ static void help(FILE *to)
 	fputs("usage: probectl scan HOST:PORTS... [--timeout D] [--rate R] [--all] [--json]\n\n"
 	      "  PORTS         such as 22, 22,80,443 or 8000-8100; [::1]:22 for IPv6\n"
 	      "  --timeout D   a port that is silent for so long is filtered (default 1s)\n"
-	      "  --rate R      connections a second (default 500/s)\n"
+	      "  --rate R      connections a second (default 1000/s)\n"
 	      "  --all, -a     closed and filtered ports too\n"
 	      "  --json        a JSON line a port\n\n"
 	      "Only connects, and closes at once. Scan what is yours.\n"
@@ -49,7 +51,7 @@ static void help(FILE *to)
 
 static int bad_ports(const char *text)
 {
-	fprintf(stderr, "probectl scan: expected HOST:PORTS, such as 127.0.0.1:22,80,8000-8100, not \"%s\"\n", text);
+	fprintf(stderr, "probectl scan: expected HOST:PORTS, such as 127.0.0.1:22,80,8000-8100 or [::1]:22, not \"%s\"\n", text);
 	return -1;
 }
 
@@ -77,11 +79,12 @@ static unsigned long port_number(const char **at)
 static int add_host(struct scan *s, const char *text)
 {
 	const char *colon = strrchr(text, ':'), *at;
-	if (!colon || colon == text || strcspn(text, " \t\n\"'/@") < strlen(text))
+	if (!colon || colon == text || strspn(text, HOST_CHARS "[]:%,") < strlen(text))
 		return bad_ports(text);
 	char *host = s->hosts[s->n_hosts++] = xstrndup(text, (size_t)(colon - text));
-	if (strchr(host, ':') && (*host != '[' || !strchr(host, ']')))
-		return bad_ports(text);
+	if (strchr(host, ':') || strpbrk(host, "[]"))
+		if (*host != '[' || strcspn(host, "]") + 1 != strlen(host))
+			return bad_ports(text);
 	for (at = colon + 1;; at++) {
 		unsigned long first = port_number(&at), last = first;
 		if (first && *at == '-') {
@@ -112,7 +115,7 @@ static int parse(int argc, char **argv, struct scan *s)
 			return CTL_USAGE;
 		}
 		if (c == 'r' && (pace_parse_rate(optarg, &s->rate) || s->rate <= 0)) {
-			fprintf(stderr, "probectl scan: --rate: expected a rate, such as 100/s, not \"%s\"\n", optarg);
+			fprintf(stderr, "probectl scan: --rate: expected a rate of at most 1,000,000/s, such as 100/s, not \"%s\"\n", optarg);
 			return CTL_USAGE;
 		}
 		s->all |= c == 'a';
@@ -149,7 +152,16 @@ static const char *state_of(const struct place_seen *p)
 {
 	if (p->outcome == PROBED_OK)
 		return "open";
-	return p->reason == PROBED_REASON_REFUSED ? "closed" : p->outcome == PROBED_UNKNOWN ? "unknown" : "filtered";
+	switch (p->reason) {
+	case PROBED_REASON_REFUSED:
+		return "closed";
+	case PROBED_REASON_TIMEOUT:
+	case PROBED_REASON_UNREACHABLE:
+	case PROBED_REASON_RESET:
+		return "filtered";
+	default:
+		return "unknown";
+	}
 }
 
 static void on_result(void *ctx, const struct flight *f, const struct result *r)
@@ -177,10 +189,11 @@ static void print_json(const struct place_seen *p)
 /* How many are open. */
 static size_t print(const struct scan *s)
 {
-	size_t open = 0, closed = 0, other = 0;
+	size_t open = 0, closed = 0, other = 0, left = 0;
 	char took[40];
 	for (size_t i = 0; i < s->n; i++) {
 		const struct place_seen *p = &s->list[i];
+		left += !p->seen;
 		if (!p->seen)
 			continue;
 		bool is_open = p->outcome == PROBED_OK, is_closed = p->reason == PROBED_REASON_REFUSED;
@@ -195,18 +208,20 @@ static size_t print(const struct scan *s)
 	}
 	if (!s->json)
 		printf("%zu open, %zu closed, %zu filtered or unknown\n", open, closed, other);
+	if (left)
+		fprintf(stderr, "probectl scan: %zu ports were not tried\n", left);
 	return open;
 }
 
 int scan_main(int argc, char **argv)
 {
-	struct scan s = { .timeout_ns = NS_PER_S, .rate = 500 };
+	struct scan s = { .timeout_ns = NS_PER_S, .rate = 1000 };
 	s.hosts = xcalloc((size_t)argc, sizeof *s.hosts);
 	int rc = parse(argc, argv, &s);
 	if (!rc) {
 		CLEANUP_FREE char *text = configuration(&s);
 		const struct core_observer observer = { .result = on_result, .ctx = &s };
-		rc = adhoc_run("scan", text, false, &observer);
+		rc = adhoc_run("scan", text, false, isatty(STDERR_FILENO), &observer);
 		if (!rc || rc == CTL_INTERRUPTED)
 			rc = print(&s) && !rc ? CTL_MET : rc ? rc : CTL_NOT_MET;
 	}

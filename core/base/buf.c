@@ -14,24 +14,13 @@ void buf_free(struct buf *b)
 	*b = (struct buf){ 0 };
 }
 
-void *buf_reserve(struct buf *b, size_t n)
+void buf_grow(struct buf *b, size_t n)
 {
-	if (n > b->cap - b->len || !b->data) {
-		size_t cap = b->cap ? b->cap : 64;
-		while (cap - b->len < n)
-			cap *= 2;
-		b->data = xrealloc(b->data, cap);
-		b->cap = cap;
-	}
-	return b->data + b->len;
-}
-
-void buf_put(struct buf *b, const void *data, size_t n)
-{
-	if (!n)
-		return;
-	memcpy(buf_reserve(b, n), data, n);
-	b->len += n;
+	size_t cap = b->cap ? b->cap : 64;
+	while (cap - b->len < n)
+		cap *= 2;
+	b->data = xrealloc(b->data, cap);
+	b->cap = cap;
 }
 
 void buf_puts(struct buf *b, const char *s)
@@ -74,46 +63,6 @@ char *buf_cstr(struct buf *b)
 	return b->data;
 }
 
-void buf_u8(struct buf *b, uint8_t v)
-{
-	buf_put(b, &v, 1);
-}
-
-#define PUT_LE(b, v, n)                                        \
-	do {                                                   \
-		uint8_t *to = buf_reserve((b), (n));           \
-		for (unsigned k = 0; k < (n); k++)             \
-			to[k] = (uint8_t)((v) >> (8 * k));     \
-		(b)->len += (n);                               \
-	} while (0)
-
-void buf_u16(struct buf *b, uint16_t v)
-{
-	PUT_LE(b, v, 2);
-}
-
-void buf_u32(struct buf *b, uint32_t v)
-{
-	PUT_LE(b, v, 4);
-}
-
-void buf_u64(struct buf *b, uint64_t v)
-{
-	PUT_LE(b, v, 8);
-}
-
-void buf_i64(struct buf *b, int64_t v)
-{
-	buf_u64(b, (uint64_t)v);
-}
-
-void buf_f64(struct buf *b, double v)
-{
-	uint64_t bits;
-	memcpy(&bits, &v, sizeof bits);
-	buf_u64(b, bits);
-}
-
 void buf_bytes(struct buf *b, const void *data, size_t n)
 {
 	if (!data) {
@@ -139,48 +88,6 @@ static const uint8_t *take(struct cursor *c, size_t n)
 	const uint8_t *p = c->p;
 	c->p += n;
 	return p;
-}
-
-static uint64_t take_le(struct cursor *c, unsigned n)
-{
-	const uint8_t *p = take(c, n);
-	uint64_t v = 0;
-	for (unsigned k = 0; p && k < n; k++)
-		v |= (uint64_t)p[k] << (8 * k);
-	return v;
-}
-
-uint8_t cursor_u8(struct cursor *c)
-{
-	return (uint8_t)take_le(c, 1);
-}
-
-uint16_t cursor_u16(struct cursor *c)
-{
-	return (uint16_t)take_le(c, 2);
-}
-
-uint32_t cursor_u32(struct cursor *c)
-{
-	return (uint32_t)take_le(c, 4);
-}
-
-uint64_t cursor_u64(struct cursor *c)
-{
-	return take_le(c, 8);
-}
-
-int64_t cursor_i64(struct cursor *c)
-{
-	return (int64_t)take_le(c, 8);
-}
-
-double cursor_f64(struct cursor *c)
-{
-	uint64_t bits = take_le(c, 8);
-	double v;
-	memcpy(&v, &bits, sizeof v);
-	return v;
 }
 
 const char *cursor_bytes(struct cursor *c, uint32_t *len)

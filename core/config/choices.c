@@ -119,6 +119,8 @@ bool choice_of_steps(struct builder *b, const char *title, const struct kv *kv, 
 			out->weight = weight;
 			return true;
 		}
+		if (!steps[k] && config_section(b->config, section) && n == 1 && strcmp(kv->key, "steps") != 0)
+			return false; /* it was refused, and that was told */
 		if (!steps[k] && config_section(b->config, section)) {
 			errs_add(b->errs, kv->at, title, kv->key,
 				 "%s is a flow: it can't be a step beside others, write its steps", w);

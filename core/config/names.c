@@ -16,6 +16,9 @@ struct scope {
 	struct template_names names;
 	const char **vars;
 	size_t n, cap;
+	bool rowless; /* the plan has data, but not for this */
+	const struct kv **told; /* what was refused in this plan already */
+	size_t n_told, cap_told;
 };
 
 static void add_var(struct scope *s, const char *name)
@@ -31,19 +34,37 @@ static bool compiles(const char *text, const struct template_names *names, char 
 	return compiled;
 }
 
-static void check_option(struct scope *s, const struct target *t, const struct kv *kv)
+static bool told_before(struct scope *s, const struct kv *kv)
 {
-	char error[400], other[400];
-	s->names.vars = s->vars;
-	s->names.n_vars = s->n;
-	if (compiles(kv->value, &s->names, error, sizeof error))
-		return;
+	for (size_t i = 0; i < s->n_told; i++)
+		if (s->told[i] == kv)
+			return true;
+	xgrow(s->told, s->n_told, s->cap_told);
+	s->told[s->n_told++] = kv;
+	return false;
+}
+
+/* What to do about it, where the template would be right with a capture more, or with a row. */
+static const char *hint(const struct scope *s, const char *text)
+{
+	char error[400];
 	struct template_names wider = s->names;
 	wider.any_var = true;
-	bool captured = !compiles(kv->value, &wider, other, sizeof other);
+	if (compiles(text, &wider, error, sizeof error))
+		return ": an earlier step, or the setup, has to capture it";
+	wider.any_column = true;
+	return s->rowless && compiles(text, &wider, error, sizeof error) ? " (setup and teardown get no row of it)" : "";
+}
+
+static void check_option(struct scope *s, const struct target *t, const struct kv *kv)
+{
+	char error[400];
+	s->names.vars = s->vars;
+	s->names.n_vars = s->n;
+	if (compiles(kv->value, &s->names, error, sizeof error) || told_before(s, kv))
+		return;
 	CLEANUP_FREE char *title = xasprintf("%s %s", t->step ? "step" : "target", t->name);
-	errs_add(s->b->errs, kv->at, title, kv->key, "in %s: %s%s", s->plan, error,
-		 captured ? "" : ": an earlier step, or the setup, has to capture it");
+	errs_add(s->b->errs, kv->at, title, kv->key, "in %s: %s%s", s->plan, error, hint(s, kv->value));
 }
 
 static void check_target(struct scope *s, const struct target *t)
@@ -72,13 +93,14 @@ static void check_choice(struct scope *s, const struct choice *c)
 
 void names_check(struct builder *b, const struct plan *p, const char *title, const char *const *columns, size_t n_columns)
 {
-	struct scope s = { .b = b, .plan = title, .names.env = template_env };
+	struct scope s = { .b = b, .plan = title, .names.env = template_env, .rowless = n_columns > 0 };
 	if (p->setup)
 		check_choice(&s, p->setup);
 	size_t n_setup = s.n;
 	bool scripted = s.names.any_var;
 	if (p->teardown)
 		check_choice(&s, p->teardown);
+	s.rowless = false;
 	s.names.columns = columns;
 	s.names.n_columns = n_columns;
 	for (uint32_t i = 0; i < p->n_choices; i++) {
@@ -87,4 +109,5 @@ void names_check(struct builder *b, const struct plan *p, const char *title, con
 		check_choice(&s, &p->choices[i]);
 	}
 	free(s.vars);
+	free(s.told);
 }

@@ -66,8 +66,9 @@ struct data *plan_data(struct builder *b, const char *title, struct kv *kv, stru
 {
 	struct written w = part(kv->value);
 	char error[600], whole[PATH_MAX];
-	CLEANUP_FREE char *written = w.path, *path = path_beside(kv->at.file ? kv->at.file : "", w.path);
-	const char *strange = strange_word(w.path);
+	CLEANUP_FREE char *written = w.path;
+	CLEANUP_FREE char *path = path_beside(kv->at.file ? kv->at.file : "", written);
+	const char *strange = strange_word(written);
 	if (strange) {
 		word_unknown(b, title, kv, strange);
 		return NULL;

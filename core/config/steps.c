@@ -283,14 +283,13 @@ static void read_flow(struct builder *b, const struct section *s)
 	f.choice = (struct choice){ .name = arena_str(m->arena, s->name), .flow = true, .weight = 1 };
 	if (think)
 		think_parse(b, s->title, think, &f.choice.think_min_ns, &f.choice.think_max_ns);
-	if (steps)
-		choice_of_steps(b, s->title, steps, steps->value, &f.choice);
+	bool good = steps && choice_of_steps(b, s->title, steps, steps->value, &f.choice);
 	if (model_probed(m, s->name)) {
 		const struct target *t = model_probed(m, s->name);
 		errs_add(b->errs, s->at, s->title, NULL, "the name is taken already, by the %s at %s:%d",
 			 t->step ? "step" : "target", t->at.file, t->at.line);
 	}
-	if (b->errs->errors == before && !s->hurt)
+	if (good && b->errs->errors == before && !s->hurt)
 		m->flows[m->n_flows++] = f;
 	free(all.list);
 }

@@ -298,7 +298,7 @@ void url_to_name(const char *url, char *out, size_t size)
 	out[n] = '\0';
 }
 
-void urls_to_text(struct buf *out, const char *const *urls, size_t n, const char *interval)
+void urls_to_text(struct buf *out, const char *const *urls, size_t n, const char *interval, const char *more)
 {
 	char(*names)[NAME_MAX_BYTES + 1] = xcalloc(n, sizeof *names);
 	for (size_t i = 0; i < n; i++) {
@@ -314,6 +314,7 @@ void urls_to_text(struct buf *out, const char *const *urls, size_t n, const char
 		print_entry(out, "url", urls[i]);
 		if (interval)
 			print_entry(out, "interval", interval);
+		buf_puts(out, more ? more : "");
 		buf_putc(out, '\n');
 	}
 	free(names);
@@ -324,7 +325,7 @@ struct model *model_from_urls(struct registry *registry, const char *const *urls
 {
 	CLEANUP_BUF struct buf text = { 0 };
 	size_t before = errs->errors;
-	urls_to_text(&text, urls, n, interval);
+	urls_to_text(&text, urls, n, interval, NULL);
 	struct config *c = config_parse("command line", buf_cstr(&text), errs);
 	struct model *m = errs->errors == before ? model_build(c, registry, errs) : NULL;
 	config_free(c);

@@ -31,8 +31,8 @@ int url_host(const char *text, char *out, size_t size);
 void url_to_name(const char *url, char *out, size_t size);
 
 /* Appends `[target NAME]` sections for URLs to a configuration text; equal names get -2, -3 ... `interval` as text,
- * NULL: none written. */
-void urls_to_text(struct buf *out, const char *const *urls, size_t n, const char *interval);
+ * NULL: none written. `more`: further lines of each section; NULL: none. */
+void urls_to_text(struct buf *out, const char *const *urls, size_t n, const char *interval, const char *more);
 
 /* A model of nothing but these targets. NULL, with errors. */
 struct model *model_from_urls(struct registry *registry, const char *const *urls, size_t n, const char *interval,

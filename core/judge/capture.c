@@ -45,6 +45,12 @@ int64_t capture_body_want(const struct capture *c)
 	return source_body_want(&c->source);
 }
 
+bool capture_fact(const struct capture *c, uint32_t *index, const char **late)
+{
+	CHECK_MAGIC(c, CAPTURE_MAGIC);
+	return source_fact(&c->source, index, late);
+}
+
 int capture_run(const struct capture *c, const struct evidence *evidence, struct buf *out, char *why, size_t size)
 {
 	CHECK_MAGIC(c, CAPTURE_MAGIC);

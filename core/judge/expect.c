@@ -80,6 +80,12 @@ const char *expectation_query(const struct expectation *e)
 	return e->source.query.canonical;
 }
 
+bool expectation_fact(const struct expectation *e, uint32_t *index, const char **late)
+{
+	CHECK_MAGIC(e, EXPECTATION_MAGIC);
+	return source_fact(&e->source, index, late);
+}
+
 /* Whether the body as a whole, which may not have been kept, is there. */
 static bool body_there(const struct expectation *e, const struct evidence *evidence)
 {

@@ -37,6 +37,8 @@ int64_t expectation_body_want(const struct expectation *e);
 /* Its query as written canonically ("status", "header server"): a driver's default_expect yields to a target's own
  * expectation on the same query. */
 const char *expectation_query(const struct expectation *e);
+/* The fact that it reads; *late is the late part of a family's name, NULL: any. False: it reads something else. */
+bool expectation_fact(const struct expectation *e, uint32_t *index, const char **late);
 
 /* True where it holds. Else a line for people in `why`: "latency 412 ms, expected < 300 ms". */
 bool expectation_holds(const struct expectation *e, const struct evidence *evidence, char *why, size_t size);

@@ -104,3 +104,10 @@ void source_run(const struct source *s, const struct evidence *evidence, struct 
 	for (size_t i = 0; i < s->n_filters && !s->scratch->failed; i++)
 		filter_apply(&s->filters[i], s->scratch, evidence->result->wall_ns, why);
 }
+
+bool source_fact(const struct source *s, uint32_t *index, const char **late)
+{
+	*index = s->query.index;
+	*late = s->query.late;
+	return s->query.kind == QUERY_FACT;
+}

@@ -30,6 +30,8 @@ void source_free(struct source *s);
 
 /* PROBED_BODY_NONE, PROBED_BODY_HASH, or how many bytes of the body at most. */
 int64_t source_body_want(const struct source *s);
+/* The fact that it reads; *late is the late part of a family's name, NULL: any. False: it reads something else. */
+bool source_fact(const struct source *s, uint32_t *index, const char **late);
 /* Its values become the current ones of the scratch, which the caller resets; where there are none, `why` says so. */
 void source_run(const struct source *s, const struct evidence *evidence, struct line *why);
 

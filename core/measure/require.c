@@ -291,9 +291,8 @@ static int parse_op(struct parser *ps, struct requirement *r)
 	const char *at = ps->p;
 	for (uint32_t i = 0; i < OPS; i++) {
 		size_t n = strlen(require_ops[i]);
-		/* the longer one first: <= before < */
-		bool longer = n == 1 && at[1] == '=';
-		if (!strncmp(at, require_ops[i], n) && !longer) {
+		/* < is not the beginning of <= */
+		if (!strncmp(at, require_ops[i], n) && (n > 1 || at[1] != '=')) {
 			r->op = i;
 			ps->p += n;
 			return 0;

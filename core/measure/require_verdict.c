@@ -71,7 +71,7 @@ static bool extreme_rate(const struct requirement *r, const struct tally *t, dou
 	bool any = false;
 	int64_t end = t->schedule_ns ? t->schedule_ns : t->length_ns;
 	for (uint32_t i = 0; i < t->n_intervals && (i + 1) * t->width_ns <= end; i++) {
-		double rate = (double)t->intervals[i].n.sent / ((double)t->width_ns / 1e9);
+		double rate = (double)tally_starts(t, &t->intervals[i].n) / ((double)t->width_ns / 1e9);
 		if (!any || (r->agg == AGG_MIN ? rate < *out : rate > *out))
 			*out = rate;
 		any = true;
@@ -79,14 +79,14 @@ static bool extreme_rate(const struct requirement *r, const struct tally *t, dou
 	return any;
 }
 
-static bool rate(const struct requirement *r, const struct tally *t, const struct tally_counts *n, double *out)
+static bool rate(const struct requirement *r, const struct tally *t, const struct tally_counts *n, uint64_t started, double *out)
 {
 	double seconds = seconds_of(t);
-	if (!n->sent && !n->asked && !tally_dropped(n))
+	if (!started && !n->asked && !tally_dropped(n))
 		return false;
 	if (r->agg == AGG_MIN || r->agg == AGG_MAX)
 		return extreme_rate(r, t, out);
-	*out = r->agg == AGG_COUNT ? (double)n->sent : seconds > 0 ? (double)n->sent / seconds : 0;
+	*out = r->agg == AGG_COUNT ? (double)started : seconds > 0 ? (double)started / seconds : 0;
 	return r->agg == AGG_COUNT || seconds > 0;
 }
 
@@ -104,18 +104,19 @@ static bool number_of(const struct requirement *r, const struct tally *t, uint32
 {
 	const struct tally_counts *n = tally_counts(t, measure);
 	uint64_t passed, failed, measured = tally_measured(n), dropped = tally_dropped(n);
+	uint64_t started = measure == TALLY_ALL ? tally_starts(t, n) : n->sent;
 	switch (r->metric) {
 	case METRIC_ERRORS:
 		return share(r, n->outcome[PROBED_FAIL] + n->outcome[PROBED_ERROR], measured, out);
 	case METRIC_UNKNOWN:
 		return share(r, n->outcome[PROBED_UNKNOWN], measured + n->outcome[PROBED_UNKNOWN], out);
 	case METRIC_DROPPED:
-		return share(r, dropped, n->sent + dropped, out);
+		return share(r, dropped, started + dropped, out);
 	case METRIC_CHECKS:
 		tally_checks(t, measure, &passed, &failed);
 		return share(r, passed, passed + failed, out);
 	case METRIC_RATE:
-		return rate(r, t, n, out);
+		return rate(r, t, n, started, out);
 	case METRIC_BYTES:
 		return bytes(r, t, n, out);
 	default:

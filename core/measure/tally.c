@@ -7,13 +7,10 @@
 #include <string.h>
 
 #include "base/mem.h"
-#include "base/str.h"
 #include "measure/require.h"
 #include "measure/series.h"
 #include "measure/tally_parts.h"
 
-#define MESSAGE_MAX 200
-#define LONG_NUMBER 5 /* digits from which on a number says which one, and not what */
 #define SECOND_NS INT64_C(1000000000)
 
 /* What is done with a fact of a driver. */
@@ -218,13 +215,26 @@ static void reached(struct tally *t, int64_t offset_ns)
 
 void tally_due(struct tally *t, int64_t offset_ns, uint64_t n)
 {
+	if (t->ended)
+		return;
 	t->open_loop = true;
 	t->n.asked += n;
 	series_at(t, offset_ns)->n.asked += n;
 }
 
+void tally_started(struct tally *t, int64_t offset_ns, uint64_t n)
+{
+	if (t->ended)
+		return;
+	t->starts = true;
+	t->n.started += n;
+	series_at(t, offset_ns)->n.started += n;
+}
+
 void tally_sent(struct tally *t, uint32_t step, uint64_t n, int64_t offset_ns)
 {
+	if (t->ended)
+		return;
 	t->n.sent += n;
 	measure_of(t, step)->n.sent += n;
 	series_at(t, offset_ns)->n.sent += n;
@@ -245,7 +255,7 @@ static struct tally_event *event_add(struct tally *t, int64_t offset_ns, const c
 	}
 	xgrow(t->events, t->n_events, t->cap_events);
 	struct tally_event *e = &t->events[t->n_events++];
-	*e = (struct tally_event){ .offset_ns = offset_ns, .text = xstrndup(text, MESSAGE_MAX) };
+	*e = (struct tally_event){ .offset_ns = offset_ns, .text = xstrndup(text, TALLY_TEXT) };
 	return e;
 }
 
@@ -262,6 +272,8 @@ void tally_not_sent(struct tally *t, uint32_t step, uint32_t why, uint64_t n, in
 {
 	if (why >= TALLY_WHYS)
 		panic("no such cause: %u", why);
+	if (t->ended)
+		return;
 	count_why(&t->n, why, n);
 	if (step != TALLY_ALL)
 		count_why(&measure_of(t, step)->n, why, n);
@@ -273,61 +285,6 @@ void tally_not_sent(struct tally *t, uint32_t step, uint32_t why, uint64_t n, in
 void tally_event(struct tally *t, int64_t offset_ns, const char *text)
 {
 	event_add(t, offset_ns, text);
-}
-
-/* What a message says, without what differs each time: long numbers become #. */
-static size_t message_class(char *out, size_t size, const char *text)
-{
-	size_t n = 0;
-	while (*text && n + 1 < size) {
-		size_t digits = strspn(text, "0123456789");
-		if (digits >= LONG_NUMBER) {
-			out[n++] = '#';
-			text += digits;
-		} else {
-			size_t take = digits ? digits : 1;
-			for (; take && n + 1 < size; take--)
-				out[n++] = *text++;
-		}
-	}
-	out[n] = '\0';
-	return n;
-}
-
-static struct tally_message *rarest(struct tally *t)
-{
-	struct tally_message *least = &t->messages[0];
-	for (uint32_t i = 1; i < t->n_messages; i++)
-		if (t->messages[i].count < least->count)
-			least = &t->messages[i];
-	return least;
-}
-
-/* The messages most often seen, by the Space-Saving algorithm (Metwally, Agrawal, El Abbadi 2005): a new one takes the
- * place of the rarest, and with it its count as the most that it may be wrong by. */
-void tally_message_add(struct tally *t, uint32_t step, uint32_t reason, const char *text, uint64_t count, uint64_t over)
-{
-	char class[MESSAGE_MAX + 1];
-	size_t len = message_class(class, sizeof class, text);
-	uint64_t hash = str_mix(str_hash(class, len), (uint64_t)step << 8 | reason);
-	struct tally_message *m = NULL;
-	for (uint32_t i = 0; i < t->n_messages && !m; i++)
-		if (t->messages[i].hash == hash)
-			m = &t->messages[i];
-	if (!m) {
-		uint64_t before = 0;
-		if (t->n_messages < TALLY_MESSAGES) {
-			m = &t->messages[t->n_messages++];
-		} else {
-			m = rarest(t);
-			before = m->count;
-			free(m->text);
-		}
-		*m = (struct tally_message){ .text = xstrdup(class), .hash = hash, .count = before, .over = before,
-			                     .step = step, .reason = reason };
-	}
-	m->count += count;
-	m->over += over;
 }
 
 static void hist_of(struct tally_measure *m, uint32_t which, int64_t value)
@@ -414,7 +371,7 @@ static void count_result(struct tally_counts *c, uint32_t outcome, uint32_t reas
 
 void tally_add(struct tally *t, uint32_t step, const struct result *r, int64_t end_offset_ns)
 {
-	if (r->sub)
+	if (r->sub || t->ended)
 		return;
 	struct tally_interval *interval = series_open(t, end_offset_ns);
 	struct tally_measure *m = measure_of(t, step);
@@ -452,6 +409,8 @@ static int32_t to_abort(const struct tally *t)
 
 int32_t tally_tick(struct tally *t, int64_t offset_ns, uint32_t inflight, double asked_rate, int64_t paused_ns)
 {
+	if (t->ended)
+		return -1;
 	reached(t, offset_ns);
 	/* what was seen at the end of a second is of that second */
 	struct tally_interval *interval = series_at(t, offset_ns > 0 ? offset_ns - 1 : 0);

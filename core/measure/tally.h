@@ -53,6 +53,7 @@ enum {
 
 struct tally_counts {
 	uint64_t asked, sent;
+	uint64_t started; /* of what was asked for; a flow is one, its steps are each sent */
 	uint64_t outcome[PROBED_OUTCOMES];
 	uint64_t reason[PROBED_REASONS];
 	uint64_t why[TALLY_WHYS];
@@ -104,7 +105,7 @@ struct tally_interval {
 };
 
 struct tally_message {
-	char *text; /* long numbers are # */
+	char *text; /* what differs each time is # */
 	uint64_t hash, count, over; /* true count: between count - over and count */
 	uint32_t step, reason; /* step: index in `measures` */
 };
@@ -125,7 +126,9 @@ struct tally {
 	int64_t schedule_ns;             /* how long probes were asked for */
 	int64_t paused_ns;
 	uint32_t inflight, inflight_max;
-	bool ended, open_loop;           /* open_loop: tally_due() was told something */
+	bool ended;
+	bool open_loop;                  /* tally_due() was told something */
+	bool starts;                     /* tally_started() was: then that is what was achieved, and not `sent` */
 	struct tally_counts n;
 	struct tally_measure *measures;  /* in the order first seen; the last one may be "(other)" */
 	uint32_t n_measures, cap_measures;
@@ -155,8 +158,10 @@ struct tally *tally_new(const char *plan, const struct tally_step *steps, uint32
                         const struct requirement *const *requires, uint32_t n_requires, int64_t wall_ns);
 void tally_free(struct tally *t);
 
-/* n probes were due at this time. */
+/* n probes, or flows, were due at this time. */
 void tally_due(struct tally *t, int64_t offset_ns, uint64_t n);
+/* n of those that were due went out. Needed where there are flows; else what was sent is what was started. */
+void tally_started(struct tally *t, int64_t offset_ns, uint64_t n);
 /* n probes of this step went out. The offset is that of the due time. */
 void tally_sent(struct tally *t, uint32_t step, uint64_t n, int64_t offset_ns);
 /* n probes of this step (TALLY_ALL: none was picked yet) have no result because of TALLY_*. Losses become events. */
@@ -169,7 +174,7 @@ void tally_event(struct tally *t, int64_t offset_ns, const char *text);
 /* Each second. `asked_rate` is what the schedule says now, a second (closed loops: 0); `paused_ns` is how long dispatch has
  * been paused since the start, in all. The index of a requirement that says to abort now, or -1. */
 int32_t tally_tick(struct tally *t, int64_t offset_ns, uint32_t inflight, double asked_rate, int64_t paused_ns);
-/* No more is told. `offset_ns` is now; `schedule_ns` how long probes were asked for (an interrupted run: until then). */
+/* What is told later is passed over. `offset_ns` is now; `schedule_ns` how long probes were asked for (an interrupted run: until then). */
 void tally_end(struct tally *t, int64_t offset_ns, int64_t schedule_ns);
 
 /* Adds another's: the same plan from another machine or run, as if both had run beside one another. */
@@ -182,6 +187,8 @@ void tally_hist(const struct tally *t, uint32_t measure, uint32_t which, struct 
 /* Counts of a measure, or of all. */
 const struct tally_counts *tally_counts(const struct tally *t, uint32_t measure);
 void tally_checks(const struct tally *t, uint32_t measure, uint64_t *passed, uint64_t *failed);
+/* How many of what was asked for went out, of the tally's or an interval's counts. */
+uint64_t tally_starts(const struct tally *t, const struct tally_counts *n);
 uint64_t tally_dropped(const struct tally_counts *n);
 uint64_t tally_measured(const struct tally_counts *n); /* ok + fail + error */
 /* Probes a second over the schedule, 0 where nothing was asked (closed loops) or no time has passed. */

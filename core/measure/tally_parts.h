@@ -6,6 +6,7 @@
 #include "measure/tally.h"
 
 #define TALLY_MAGIC 0x74616c79u
+#define TALLY_TEXT 200 /* bytes of a message or an event */
 
 /* The one of this name, made where there is none; the last place, "(other)", where all are taken. */
 struct tally_measure *tally_measure_add(struct tally *t, const char *name);

@@ -60,6 +60,11 @@ void tally_checks(const struct tally *t, uint32_t measure, uint64_t *passed, uin
 	}
 }
 
+uint64_t tally_starts(const struct tally *t, const struct tally_counts *n)
+{
+	return t->starts ? n->started : n->sent;
+}
+
 uint64_t tally_dropped(const struct tally_counts *n)
 {
 	uint64_t all = 0;
@@ -86,7 +91,7 @@ double tally_asked_rate(const struct tally *t)
 
 double tally_achieved_rate(const struct tally *t)
 {
-	return a_second(t, t->n.sent);
+	return a_second(t, tally_starts(t, &t->n));
 }
 
 static void say(char *out, size_t size, const char *format, ...) __attribute__((format(printf, 3, 4)));
@@ -105,9 +110,9 @@ static void say(char *out, size_t size, const char *format, ...)
 void tally_held_back(const struct tally *t, char *out, size_t size)
 {
 	char paused[32];
-	uint64_t dropped = tally_dropped(&t->n), gone = t->n.sent + dropped;
+	uint64_t dropped = tally_dropped(&t->n), started = tally_starts(t, &t->n), gone = started + dropped;
 	out[0] = '\0';
-	if (!t->open_loop || t->n.sent >= t->n.asked)
+	if (!t->open_loop || started >= t->n.asked)
 		return;
 	for (uint32_t i = 0; i < TALLY_DROPS; i++)
 		if (t->n.why[i])
@@ -196,6 +201,7 @@ void tally_merge(struct tally *into, const struct tally *from)
 	series_merge(into, from);
 	counts_add(&into->n, &from->n);
 	into->open_loop |= from->open_loop;
+	into->starts |= from->starts;
 	into->wall_ns = into->wall_ns < from->wall_ns ? into->wall_ns : from->wall_ns;
 	into->length_ns = longer(into->length_ns, from->length_ns);
 	into->schedule_ns = longer(into->schedule_ns, from->schedule_ns);

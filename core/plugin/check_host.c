@@ -360,6 +360,13 @@ static int64_t gate(struct probed_probe *probe, const char *key)
 	return 0;
 }
 
+static int32_t fact_wanted(struct probed_probe *probe, uint32_t fact, const char *name)
+{
+	(void)fact, (void)name;
+	alive(probe, "fact_wanted()");
+	return 1;
+}
+
 static const void *extension(const char *name)
 {
 	return !strcmp(name, "probed.ev-loop/1") ? loop->ev : NULL;
@@ -396,6 +403,7 @@ static const struct probed_host host = {
 	.attribute = attribute,
 	.gate = gate,
 	.extension = extension,
+	.fact_wanted = fact_wanted,
 };
 
 /* --- for the check --- */

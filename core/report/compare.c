@@ -39,7 +39,9 @@ static void cells_of(const struct tally *t, struct cells *c)
 		struct cell *one = &c->list[i / each];
 		series_hist(t, i, TALLY_LATENCY, &one->hists[0]);
 		series_hist(t, i, TALLY_SERVICE, &one->hists[1]);
-		counts_add(&one->n, &t->intervals[i].n);
+		struct tally_counts n = t->intervals[i].n;
+		n.sent = tally_starts(t, &n);
+		counts_add(&one->n, &n);
 		/* what comes in after the schedule's end is no time in which anything was to be sent */
 		int64_t left = (t->schedule_ns ? t->schedule_ns : t->length_ns) - i * t->width_ns;
 		one->seconds += left <= 0 ? 0 : (double)(left < t->width_ns ? left : t->width_ns) / 1e9;
@@ -231,11 +233,18 @@ static double overdispersion(const struct cells *c, struct portion (*of)(const s
 	return cells > 1 ? fmax(1, chi2 / (cells - 1)) : 1;
 }
 
+static struct portion of_all(const struct tally *t, struct portion (*of)(const struct tally_counts *))
+{
+	struct tally_counts n = t->n;
+	n.sent = tally_starts(t, &n);
+	return of(&n);
+}
+
 /* The variance of a share, with a success and a failure more than were seen. */
 static double share_variance(const struct tally *t, const struct cells *c, struct portion (*of)(const struct tally_counts *),
                              double *share)
 {
-	struct portion p = of(&t->n);
+	struct portion p = of_all(t, of);
 	*share = (p.part + 1) / (p.all + 2);
 	return *share * (1 - *share) / (p.all + 2) * overdispersion(c, of, p.all > 0 ? p.part / p.all : 0);
 }
@@ -243,7 +252,7 @@ static double share_variance(const struct tally *t, const struct cells *c, struc
 static void share_line(struct compare_line *l, const char *name, const struct tally *base, const struct tally *now,
                        const struct cells *cells, struct portion (*of)(const struct tally_counts *))
 {
-	struct portion a = of(&base->n), b = of(&now->n);
+	struct portion a = of_all(base, of), b = of_all(now, of);
 	double adjusted_a, adjusted_b;
 	double variance = share_variance(base, &cells[0], of, &adjusted_a) + share_variance(now, &cells[1], of, &adjusted_b);
 	double half = normal_quantile(TAIL) * sqrt(variance), middle = adjusted_b - adjusted_a;

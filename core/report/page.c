@@ -23,7 +23,7 @@ const char page_style[] =
 	"figure{margin:0;min-width:0;background:var(--card);border:1px solid var(--line);border-radius:.5rem;padding:.7rem .9rem;break-inside:avoid}\n"
 	"figcaption{font-weight:600}.nothing{color:var(--soft);padding:2rem 0;text-align:center}\n"
 	".legend{display:flex;flex-wrap:wrap;gap:.1rem 1rem;font-size:.85rem;margin:.2rem 0 .6rem}.legend span{color:var(--ink);white-space:nowrap}"
-	".legend b{display:inline-block;width:1.1em;border-top:3px solid var(--c);margin-right:.35em;vertical-align:middle}"
+	".legend b{display:inline-block;width:1.7em;border-top:3px solid var(--c);margin-right:.35em;vertical-align:middle}"
 	".legend .wide b{border-top-width:5px;opacity:.5}.legend .dash b{border-top-style:dashed;border-top-width:2px}\n"
 	".plot{position:relative;height:15rem;margin:.3rem .9rem 1.6rem 4rem}\n"
 	".plot svg{position:absolute;inset:0;width:100%;height:100%;overflow:visible;border-bottom:1px solid var(--soft)}\n"
@@ -43,7 +43,7 @@ const char page_style[] =
 	".c0{--c:var(--c0)}.c1{--c:var(--c1)}.c2{--c:var(--c2)}.c3{--c:var(--c3)}.c4{--c:var(--c4)}.c5{--c:var(--c5)}.c6{--c:var(--c6)}.c7{--c:var(--c7)}\n"
 	"@media (max-width:30rem){body{padding:.8rem .6rem 2rem}.plot{margin-left:3.6rem;height:13rem}figure{padding:.6rem .6rem}th,td{padding:.25rem .4rem}"
 	"tbody th,td.soft{white-space:normal}td.text:last-child{min-width:8rem}}\n"
-	"@media print{body{max-width:none;font-size:11px}.charts{grid-template-columns:1fr 1fr}.readout,details{display:none}"
+	"@media print{html{font-size:11px}body{max-width:none;font-size:1rem}.charts{grid-template-columns:1fr 1fr}.readout,details{display:none}"
 	"*{print-color-adjust:exact;-webkit-print-color-adjust:exact}.plot{height:11rem}}\n";
 
 const char page_script[] =

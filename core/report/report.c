@@ -2,9 +2,11 @@
 /* report.c - see report.h, report_parts.h */
 #include "report/report.h"
 
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "base/str.h"
 #include "base/unit.h"
 #include "report/report_parts.h"
@@ -134,7 +136,7 @@ uint32_t report_messages(const struct tally *t, uint32_t *order)
 	uint64_t counts[TALLY_MESSAGES];
 	for (uint32_t i = 0; i < t->n_messages; i++) {
 		order[i] = i;
-		counts[i] = t->messages[i].count;
+		counts[i] = t->messages[i].count - t->messages[i].over;
 	}
 	most_first(order, counts, t->n_messages);
 	return t->n_messages;
@@ -193,6 +195,13 @@ const char *text_count(uint64_t n, char *out, size_t size)
 	return out;
 }
 
+const char *text_times(const struct tally_message *m, char *out, size_t size)
+{
+	char n[32];
+	snprintf(out, size, "%s%s", m->over ? ">= " : "", text_count(m->count - m->over, n, sizeof n));
+	return out;
+}
+
 const char *text_rate(double a_second, char *out, size_t size)
 {
 	snprintf(out, size, a_second >= 100000 ? "%.0f/s" : a_second >= 1 ? "%.5g/s" : "%.3g/s", a_second);
@@ -201,10 +210,15 @@ const char *text_rate(double a_second, char *out, size_t size)
 
 const char *text_share(uint64_t part, uint64_t all, char *out, size_t size)
 {
+	double percent = all ? 100.0 * (double)part / (double)all : 0;
 	if (!all)
 		snprintf(out, size, "-");
-	else
-		snprintf(out, size, part && part < all ? "%.2g %%" : "%.0f %%", 100.0 * (double)part / (double)all);
+	else if (!part || part >= all)
+		snprintf(out, size, "%.0f %%", percent);
+	else if (percent < 10)
+		snprintf(out, size, "%.2g %%", percent);
+	else /* what is not all is never said to be 100 % */
+		snprintf(out, size, "%.1f %%", floor(percent * 10) / 10);
 	return out;
 }
 
@@ -236,6 +250,13 @@ void text_end(const struct run *r, char *out, size_t size)
 	char length[32];
 	snprintf(out, size, "%s after %s%s%s", run_end_name(r->end), unit_format_duration(run_length(r), length, sizeof length),
 	         *r->why ? ": " : "", r->why);
+}
+
+void text_base(const struct run *base, char *out, size_t size)
+{
+	char started[32];
+	clock_format_wall(base->wall_ns, started);
+	snprintf(out, size, "%.200s of %.16sZ", base->name, started);
 }
 
 void put_xml(struct buf *b, const char *s)

@@ -7,7 +7,7 @@
 #include "report/report_parts.h"
 
 #define COLUMNS                                                                                                           \
-	"plan,at_s,seconds,asked,sent,ok,fail,error,unknown,dropped,inflight,bytes_in,bytes_out,paused_s,latency_avg_ms,"  \
+	"plan,at_s,seconds,asked,started,sent,ok,fail,error,unknown,dropped,inflight,bytes_in,bytes_out,paused_s,latency_avg_ms,"  \
 	"latency_p50_ms,latency_p90_ms,latency_p95_ms,latency_p99_ms,latency_p99.9_ms,latency_p99.99_ms,latency_max_ms,"  \
 	"service_p50_ms,service_p99_ms\r\n"
 
@@ -37,7 +37,7 @@ static void put_ms(struct buf *b, const struct spread *s, double ns)
 static void put_interval(struct buf *b, const struct tally *t, uint32_t i, struct hist *h)
 {
 	const struct tally_interval *v = &t->intervals[i];
-	const uint64_t counts[] = { v->n.asked, v->n.sent, v->n.outcome[PROBED_OK], v->n.outcome[PROBED_FAIL],
+	const uint64_t counts[] = { v->n.asked, tally_starts(t, &v->n), v->n.sent, v->n.outcome[PROBED_OK], v->n.outcome[PROBED_FAIL],
 		                    v->n.outcome[PROBED_ERROR], v->n.outcome[PROBED_UNKNOWN], tally_dropped(&v->n),
 		                    v->inflight, v->n.bytes_in, v->n.bytes_out };
 	struct spread s;

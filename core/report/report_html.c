@@ -166,7 +166,7 @@ static void put_messages(struct buf *b, const struct tally *t)
 		put_td(b, "text", *m->text ? m->text : "(no message)");
 		put_td(b, "text", t->measures[m->step].name);
 		put_td(b, "text soft", report_reason(m->reason));
-		put_td(b, "", text_count(m->count, text, sizeof text));
+		put_td(b, "", text_times(m, text, sizeof text));
 		buf_puts(b, "</tr>\n");
 	}
 	close_table(b);
@@ -195,13 +195,14 @@ static void put_comparison(struct buf *b, const struct tally *t, const struct ru
 	static const char *const columns[] = { "", "then", "now", "verdict", "change, with its confidence interval", NULL };
 	const struct tally *before = report_base(base, t);
 	struct comparison c;
-	char text[120];
+	char text[240];
 	if (!before)
 		return;
 	compare(before, t, &c);
 	CLEANUP_BUF struct buf title = { 0 };
 	buf_puts(&title, "Compared with ");
-	put_xml(&title, base->name);
+	text_base(base, text, sizeof text);
+	put_xml(&title, text);
 	open_table(b, buf_cstr(&title), columns, 8 | 16);
 	for (uint32_t i = 0; i < c.n; i++) {
 		const struct compare_line *l = &c.lines[i];

@@ -143,6 +143,7 @@ static void put_interval(struct buf *b, const struct tally *t, uint32_t i)
 	js_open(b, '{');
 	js_key_num(b, "at_s", (double)(i * t->width_ns) / 1e9);
 	js_key_u64(b, "asked", v->n.asked);
+	js_key_u64(b, "started", tally_starts(t, &v->n));
 	put_counts(b, &v->n);
 	js_key_u64(b, "inflight", v->inflight);
 	js_key_num(b, "paused_s", (double)v->paused_ns / 1e9);
@@ -227,6 +228,7 @@ static void put_plan(struct buf *b, const struct run_plan *p, const struct run *
 	put_rates(b, tally_asked_rate(t), tally_achieved_rate(t));
 	js_key_str(b, "held_back", held);
 	js_key_u64(b, "asked", t->n.asked);
+	js_key_u64(b, "started", tally_starts(t, &t->n));
 	put_counts(b, &t->n);
 	js_key_u64(b, "inflight_max", t->inflight_max);
 	js_key_num(b, "paused_s", (double)t->paused_ns / 1e9);

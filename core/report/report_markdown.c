@@ -80,7 +80,7 @@ static void put_messages(struct buf *b, const struct tally *t)
 	buf_puts(b, "\n| not ok | reason | step | message |\n|---:|---|---|---|\n");
 	for (uint32_t i = 0; i < n && i < SHOWN_MESSAGES; i++) {
 		const struct tally_message *m = &t->messages[order[i]];
-		buf_printf(b, "| %s | %s | ", text_count(m->count, count, sizeof count), report_reason(m->reason));
+		buf_printf(b, "| %s | %s | ", text_times(m, count, sizeof count), report_reason(m->reason));
 		put_cell(b, t->measures[m->step].name);
 		buf_puts(b, " | ");
 		put_cell(b, m->text);
@@ -108,12 +108,13 @@ static void put_comparison(struct buf *b, const struct tally *t, const struct ru
 {
 	const struct tally *before = report_base(base, t);
 	struct comparison c;
-	char was[32], is[32], change[120];
+	char was[32], is[32], change[120], name[240];
 	if (!before)
 		return;
 	compare(before, t, &c);
 	buf_puts(b, "\n| compared with ");
-	put_cell(b, base->name);
+	text_base(base, name, sizeof name);
+	put_cell(b, name);
 	buf_puts(b, " | then | now | verdict | change |\n|---|---:|---:|---|---|\n");
 	for (uint32_t i = 0; i < c.n; i++) {
 		const struct compare_line *l = &c.lines[i];

@@ -25,6 +25,7 @@ void spread_measure(const struct tally *t, uint32_t measure, uint32_t which, str
 const char *text_ns(const struct spread *s, double ns, char *out, size_t size);
 const char *text_offset(int64_t offset_ns, char *out, size_t size);   /* "02:05", "1:00:05" */
 const char *text_count(uint64_t n, char *out, size_t size);           /* "1,234,567" */
+const char *text_times(const struct tally_message *m, char *out, size_t size); /* "351", or ">= 12": see tally.h */
 const char *text_rate(double a_second, char *out, size_t size);       /* "998.2/s" */
 const char *text_share(uint64_t part, uint64_t all, char *out, size_t size); /* "0.33 %" */
 /* A value of a line: "12.3 ms", "998.2/s", "0.33 %". */
@@ -33,6 +34,8 @@ const char *text_compared(const struct compare_line *l, double v, char *out, siz
 void text_rates(const struct tally *t, char *out, size_t size);
 /* "finished after 10 min", "interrupted after 12 s: ...". */
 void text_end(const struct run *r, char *out, size_t size);
+/* "night.ini of 2026-11-21T18:34Z": which earlier run. */
+void text_base(const struct run *base, char *out, size_t size);
 int64_t run_length(const struct run *r);
 uint32_t run_not_met(const struct run *r, uint32_t *all);
 

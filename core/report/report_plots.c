@@ -44,7 +44,7 @@ static void fill_sending(const struct tally *t, struct columns *c, uint32_t i)
 		return;
 	c->n_sending = i + 1;
 	c->asked[i] = (double)v->n.asked / seconds;
-	c->sent[i] = (double)v->n.sent / seconds;
+	c->sent[i] = (double)tally_starts(t, &v->n) / seconds;
 	c->dropped[i] = (double)tally_dropped(&v->n) / seconds;
 	c->inflight[i] = v->inflight;
 }
@@ -114,7 +114,7 @@ static void put_throughput(struct buf *b, const struct tally *t, const struct co
 {
 	struct chart ch = { .title = "Throughput, asked and achieved", .x_name = "time", .x_unit = CHART_OFFSET,
 		            .y_unit = CHART_RATE, .x_max = end_of(t), .n = c->n_sending, .x = c->x,
-		            .about = "Probes a second that were asked for, sent, and dropped; the figures are in the table below." };
+		            .about = "Probes or flows a second that were asked for, started, and dropped; the figures are in the table below." };
 	if (t->open_loop)
 		ch.series[ch.n_series++] = (struct chart_series){ .name = "asked", .colour = 7, .wide = true, .y = c->asked };
 	ch.series[ch.n_series++] = (struct chart_series){ .name = "achieved", .colour = 0, .y = c->sent };

@@ -158,7 +158,7 @@ static void put_errors(const struct out *o, const struct tally *t)
 		           text_count(t->n.reason[reasons[i]], count, sizeof count));
 	for (; shown < n_messages && shown < SHOWN_MESSAGES; shown++) {
 		const struct tally_message *m = &t->messages[messages[shown]];
-		buf_printf(o->b, "  %26s  ", text_count(m->count, count, sizeof count));
+		buf_printf(o->b, "  %26s  ", text_times(m, count, sizeof count));
 		put_safe(o, t->measures[m->step].name);
 		buf_puts(o->b, ": ");
 		put_safe(o, *m->text ? m->text : report_reason(m->reason));
@@ -191,12 +191,14 @@ static void put_comparison(const struct out *o, const struct tally *t, const str
 {
 	const struct tally *before = report_base(base, t);
 	struct comparison c;
-	char was[32], is[32], change[120];
+	char was[32], is[32], change[120], name[240];
 	if (!base)
 		return;
 	buf_putc(o->b, '\n');
 	ink(o, BOLD);
-	buf_printf(o->b, "Compared with %s", base->name);
+	text_base(base, name, sizeof name);
+	buf_puts(o->b, "Compared with ");
+	put_safe(o, name);
 	ink(o, PLAIN);
 	if (!before) {
 		buf_puts(o->b, "\n  it has no plan of this name\n");

@@ -272,6 +272,7 @@ static void read_plan(struct reader *rd, const json_t *o, struct run *r)
 	t->paused_ns = get_int(rd, o, "paused_ns", 0, NS_MAX);
 	t->inflight_max = (uint32_t)get_int(rd, o, "inflight_max", 0, UINT32_MAX);
 	t->open_loop = json_is_true(json_object_get(o, "open"));
+	t->starts = json_is_true(json_object_get(o, "starts"));
 	read_counts(rd, o, &t->n);
 	READ_LIST(rd, o, "facts", TALLY_FACTS_MAX, read_fact(rd, item, t));
 	READ_LIST(rd, o, "steps", TALLY_STEPS, read_measure(rd, item, t));

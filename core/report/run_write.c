@@ -18,9 +18,10 @@
 const char *run_counter_name(uint32_t i, char *out, size_t size)
 {
 	static const char *const ends[] = { "bytes_in", "bytes_out" };
-	if (i == 0 || i == 1)
-		snprintf(out, size, "%s", i ? "sent" : "asked");
-	else if ((i -= 2) < PROBED_OUTCOMES)
+	static const char *const begins[] = { "asked", "sent", "started" };
+	if (i < ARRAY_LEN(begins))
+		snprintf(out, size, "%s", begins[i]);
+	else if ((i -= ARRAY_LEN(begins)) < PROBED_OUTCOMES)
 		snprintf(out, size, "%s", outcome_name(i));
 	else if ((i -= PROBED_OUTCOMES) < PROBED_REASONS)
 		snprintf(out, size, "reason.%s", i ? reason_name(i) : "none");
@@ -165,6 +166,8 @@ static void put_plan(struct buf *b, const struct run_plan *p)
 	js_key_u64(b, "inflight_max", t->inflight_max);
 	js_key(b, "open");
 	js_bool(b, t->open_loop);
+	js_key(b, "starts");
+	js_bool(b, t->starts);
 	put_counts(b, "n", &t->n);
 	PUT_LIST(b, "requirements", p->n_requires, put_requirement(b, &p->requires[i]));
 	PUT_LIST(b, "facts", t->n_facts, put_fact(b, &t->facts[i]));

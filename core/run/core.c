@@ -71,7 +71,7 @@ static void on_drain_limit(struct wheel_timer *t)
 	CHECK_MAGIC(core, CORE_MAGIC);
 	if (core->n_flights)
 		log_warn("probes cancelled", "under way", log_int(core->n_flights), "why", "shutdown_timeout has passed", NULL);
-	cancel_all(core, "the daemon ended before the answer came");
+	cancel_all(core, "it was ended before the answer came");
 	crew_kill(core->crew);
 	if (core->drained)
 		end_crew(core);
@@ -106,7 +106,7 @@ static void on_end_signal(struct ev_loop *ev, ev_signal *w, int revents)
 		return;
 	if (core->signalled_ns) {
 		log_warn("ending at once", "why", "a second signal", NULL);
-		core->exit_status = 1;
+		core->exit_status = core->mode == CORE_PLANS ? EXIT_INTERRUPTED : 1;
 		loop_stop(core->loop);
 		return;
 	}
@@ -120,7 +120,11 @@ static void on_end_signal(struct ev_loop *ev, ev_signal *w, int revents)
 static void on_reload_signal(struct ev_loop *ev, ev_signal *w, int revents)
 {
 	(void)ev, (void)revents;
-	core_reload(w->data, true);
+	struct core *core = w->data;
+	if (core->mode == CORE_DAEMON)
+		core_reload(core, true);
+	else /* the terminal has gone */
+		core_drain(core, core->mode == CORE_PLANS ? EXIT_INTERRUPTED : 1);
 }
 
 static void on_stop_at(struct wheel_timer *t)
@@ -252,6 +256,8 @@ int core_run(struct core *core, struct loaded *first, int64_t for_ns)
 		loop_timer_set(core->loop, &once.timer, clock_now_ns());
 	loop_run(core->loop);
 	loop_timer_stop(core->loop, &once.timer);
+	if (core->mode == CORE_PLANS)
+		plans_end_now(core);
 	return core->exit_status;
 }
 

@@ -245,6 +245,8 @@ void recorder_link_apply(struct recorder_link *r, const struct part *sinks, size
 /* The plugins of core.model hold now: the child learns of new ones, and is replaced where one of its own changed. */
 void recorder_link_plugins(struct recorder_link *r, const char *const *changed, size_t n_changed);
 void recorder_link_log_level(struct recorder_link *r);
+/* Is there a sink? */
+bool recorder_link_wants(const struct recorder_link *r);
 void recorder_link_record(struct recorder_link *r, const struct flight *f, const struct result *result);
 /* Flushes and ends the child; done() follows, at once where there is none. */
 void recorder_link_drain(struct recorder_link *r, void (*done)(struct core *core));

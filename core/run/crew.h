@@ -56,6 +56,9 @@ void crew_drain(struct crew *crew, void (*done)(struct core *core));
 /* Kills what still runs. */
 void crew_kill(struct crew *crew);
 bool crew_ready(const struct crew *crew);
+/* Asks all workers to say so once they have worked off what they were sent until now; crew_synced(): they have. */
+void crew_sync(struct crew *crew);
+bool crew_synced(const struct crew *crew);
 /* Called some times a second: looks for workers that stand still. */
 void crew_watch(struct crew *crew, int64_t now_ns);
 

@@ -60,6 +60,7 @@ struct worker {
 	int64_t beat_ns;          /* when it was seen to change */
 	int64_t cpu_ns, cpu_at_ns; /* CPU time used when it was first seen standing still */
 	struct wire_stats stats;
+	uint64_t sync_asked, synced; /* tokens of WIRE_SYNC */
 };
 #define WORKER_MAGIC 0x776f726bu
 

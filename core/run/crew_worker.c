@@ -123,6 +123,31 @@ bool worker_dispatch(struct worker *w, struct flight *f)
 	return true;
 }
 
+static void worker_sync(struct worker *w)
+{
+	buf_u64(worker_begin(w, WIRE_SYNC), ++w->sync_asked);
+	worker_end(w);
+}
+
+void crew_sync(struct crew *crew)
+{
+	for (struct pool *p = crew->pools; p; p = p->next)
+		for (unsigned i = 0; i < p->n_seats; i++)
+			if (p->seats[i]->worker)
+				worker_sync(p->seats[i]->worker);
+}
+
+bool crew_synced(const struct crew *crew)
+{
+	for (const struct pool *p = crew->pools; p; p = p->next)
+		for (unsigned i = 0; i < p->n_seats; i++) {
+			const struct worker *w = p->seats[i]->worker;
+			if (w && w->synced != w->sync_asked)
+				return false;
+		}
+	return true;
+}
+
 /* --- what arrives ----------------------------------------------------------------------------- */
 
 static int on_result(struct worker *w, struct cursor *c)
@@ -227,6 +252,9 @@ static int on_frame(void *owner, uint16_t type, struct cursor *c)
 		return plan_rows_asked(w->seat, c, w->crew->core);
 	case WIRE_GATE_ASK:
 		return plan_gate_asked(w->seat, c, w->crew->core);
+	case WIRE_SYNCED:
+		w->synced = cursor_u64(c);
+		return 0;
 	case WIRE_WORKER_STATS:
 		w->stats = wire_get_stats(c);
 		return 0;

@@ -51,10 +51,14 @@ static struct rule rule_of(const struct model *m, enum gate_kind kind, const cha
 		break;
 	case GATE_TARGET:
 		target = model_target(m, name);
-		return target ? (struct rule){ .limit = target->limit, .inflight = target->inflight } : (struct rule){ 0 };
+		if (target)
+			return (struct rule){ .limit = target->limit, .inflight = target->inflight };
+		break;
 	case GATE_PLAN:
 		plan = model_plan(m, name);
-		return plan ? (struct rule){ .limit = plan->limit } : (struct rule){ 0 };
+		if (plan)
+			return (struct rule){ .limit = plan->limit };
+		break;
 	case GATE_KINDS:
 		break;
 	}
@@ -171,23 +175,36 @@ static const char *target_key(const struct target *t)
 	return t->step ? t->step->of : t->name;
 }
 
-static const struct gate_route *route(struct gates *g, const void *of, const struct target *target, const struct plan *plan)
+static struct gate_route *route_add(struct gates *g, const void *of)
+{
+	struct gate_route *r = xnew(struct gate_route);
+	r->of = of;
+	HASH_ADD_PTR(g->routes, of, r);
+	return r;
+}
+
+static const struct gate_route *target_route(struct gates *g, const struct target *t)
 {
 	struct gate_route *r;
 	char host[HOST_MAX];
-	HASH_FIND_PTR(g->routes, &of, r);
-	if (r)
-		return r;
-	r = xnew(struct gate_route);
-	r->of = of;
-	if (plan)
-		r->keys[0] = held(key_get(g, GATE_PLAN, plan->name));
-	else {
-		r->keys[0] = held(key_get(g, GATE_TARGET, target_key(target)));
-		r->keys[1] = target_host(target, host, sizeof host) ? NULL : held(key_get(g, GATE_HOST, host));
-		r->keys[2] = held(key_get(g, GATE_DRIVER, target->driver->name));
+	HASH_FIND_PTR(g->routes, &t, r);
+	if (!r) {
+		r = route_add(g, t);
+		r->keys[0] = held(key_get(g, GATE_TARGET, target_key(t)));
+		r->keys[1] = target_host(t, host, sizeof host) ? NULL : held(key_get(g, GATE_HOST, host));
+		r->keys[2] = held(key_get(g, GATE_DRIVER, t->driver->name));
 	}
-	HASH_ADD_PTR(g->routes, of, r);
+	return r;
+}
+
+static const struct gate_route *plan_route(struct gates *g, const struct plan *plan)
+{
+	struct gate_route *r;
+	HASH_FIND_PTR(g->routes, &plan, r);
+	if (!r) {
+		r = route_add(g, plan);
+		r->keys[0] = held(key_get(g, GATE_PLAN, plan->name));
+	}
 	return r;
 }
 
@@ -207,8 +224,8 @@ uint8_t gates_keys(struct gates *g, const struct target *target, const char *hos
                    struct gate_key **keys)
 {
 	uint8_t n = 0;
-	const struct gate_route *t = g->by_target ? route(g, target, target, NULL) : NULL;
-	const struct gate_route *p = g->by_plan && plan ? route(g, plan, NULL, plan) : NULL;
+	const struct gate_route *t = g->by_target ? target_route(g, target) : NULL;
+	const struct gate_route *p = g->by_plan && plan ? plan_route(g, plan) : NULL;
 	if (t && t->keys[0])
 		keys[n++] = t->keys[0];
 	if (p && p->keys[0])

@@ -14,14 +14,8 @@
 #include "config/model.h"
 #include "data/data.h"
 #include "measure/require.h"
-#include "plan/select.h"
-#include "plan/window.h"
 #include "run/crew.h"
 #include "run/plan_rows.h"
-
-#define LOOK_AGAIN_NS (60 * NS_PER_S) /* wall time may be set meanwhile */
-#define LEAD_NS (100 * NS_PER_MS)      /* workers get to know the targets before the first probe is due */
-#define SPREAD_MAX 256 /* with more targets each stays in its home */
 
 const char *plan_state_name(enum plan_state s)
 {
@@ -39,9 +33,15 @@ bool plan_records(const struct plan_run *run)
 	return run->plan->record;
 }
 
+bool plan_is_lean(const struct plan_run *run)
+{
+	const struct core *core = run->core;
+	return run->plain_facts && !core->observer.result && (!run->plan->record || !recorder_link_wants(core->recorder));
+}
+
 uint32_t plan_dispatch_flags(const struct plan_run *run)
 {
-	return run->flags;
+	return run->flags | (plan_is_lean(run) ? DISPATCH_LEAN : 0);
 }
 
 struct plan_run *plan_run_find(const struct core *core, const char *name)
@@ -51,112 +51,6 @@ struct plan_run *plan_run_find(const struct core *core, const char *name)
 		if (!strcmp(run->name, name))
 			return run;
 	return NULL;
-}
-
-/* --- choices ---------------------------------------------------------------------------------- */
-
-static struct subject *subject_of(struct core *core, const struct target *t)
-{
-	struct subject *s;
-	HASH_FIND_STR(core->by_name, t->name, s);
-	if (!s)
-		panic("no subject %s", t->name);
-	return s;
-}
-
-static uint32_t measure(struct plan_run *run, const struct subject *s)
-{
-	uint32_t *at = &run->measure_of[s->id];
-	if (*at != UINT32_MAX)
-		return *at;
-	const struct target *t = s->target;
-	const char **labels = xcalloc(t->n_expects, sizeof *labels);
-	for (uint32_t i = 0; i < t->n_expects; i++)
-		labels[i] = t->expects[i].key;
-	run->measures[run->n_measures] =
-	    (struct tally_step){ .name = t->name, .driver = t->driver, .checks = labels, .n_checks = t->n_expects };
-	return *at = run->n_measures++;
-}
-
-static void fill_choice(struct plan_run *run, struct run_choice *c, const struct choice *choice, uint32_t number)
-{
-	struct core *core = run->core;
-	bool flow = choice->flow || run->plan->data.path || pace_users(run->pace) || choice->steps[0]->step;
-	c->choice = choice;
-	c->steps = xcalloc(choice->n_steps, sizeof(struct subject *));
-	c->flow = flow ? run->id << 16 | number : UINT32_MAX;
-	c->n_seqs = 1; /* a slot that has more than one is a virtual user's */
-	for (uint32_t i = 0; i < choice->n_steps; i++) {
-		const struct target *t = choice->steps[i];
-		struct subject *s = c->steps[i] = subject_of(core, t);
-		uint32_t m = measure(run, s);
-		c->measure = i ? c->measure : m;
-		c->n_seqs += 1 + t->retry;
-		int64_t think_ns = t->step && t->step->think_max_ns ? t->step->think_max_ns : choice->think_max_ns;
-		c->longest_ns += t->timeout_ns * (1 + (int64_t)t->retry) + think_ns;
-		bool limited = gates_limited(core->gates, t, run->plan);
-		c->limited |= limited;
-		if (limited && !s->gated) {
-			s->gated = true;
-			crew_target_add(core->crew, s);
-		}
-		if (run->n_choices <= SPREAD_MAX)
-			crew_spread(core->crew, s);
-	}
-}
-
-static void send_flow(const struct plan_run *run, const struct run_choice *c, struct seat *seat)
-{
-	uint32_t *ids = xcalloc(c->choice->n_steps, sizeof *ids);
-	for (uint32_t i = 0; i < c->choice->n_steps; i++)
-		ids[i] = c->steps[i]->id;
-	struct wire_flow m = { .id = c->flow,
-		               .name = c->choice->name,
-		               .think_min_ns = c->choice->think_min_ns,
-		               .think_max_ns = c->choice->think_max_ns,
-		               .n_steps = c->choice->n_steps,
-		               .steps = ids };
-	struct buf *b;
-	if (!seat) {
-		crew_flow_add(run->core->crew, c->steps[0], &m);
-	} else if ((b = crew_frame(seat, WIRE_FLOW_ADD))) {
-		wire_put_flow(b, &m);
-		crew_frame_end(seat);
-	}
-	free(ids);
-}
-
-void plans_tell_worker(struct core *core, struct seat *seat)
-{
-	const struct plan_run *run;
-	DL_FOREACH(core->runs, run)
-		for (uint32_t i = 0; run->state != PLAN_OVER && i < run->n_choices; i++)
-			if (run->choices[i].flow != UINT32_MAX && crew_same_pool(run->choices[i].steps[0], seat))
-				send_flow(run, &run->choices[i], seat);
-}
-
-static void fill_choices(struct plan_run *run)
-{
-	const struct plan *p = run->plan;
-	uint32_t n = run->n_choices = p->n_choices + (p->setup != NULL) + (p->teardown != NULL), most = 0;
-	for (uint32_t i = 0; i < n; i++)
-		most += (i < p->n_choices ? &p->choices[i] : i == p->n_choices && p->setup ? p->setup : p->teardown)->n_steps;
-	run->choices = xcalloc(n, sizeof *run->choices);
-	run->n_measure_of = run->core->n_ids;
-	run->measure_of = xcalloc(run->n_measure_of, sizeof *run->measure_of);
-	memset(run->measure_of, 0xff, run->n_measure_of * sizeof *run->measure_of);
-	run->measures = xcalloc(most, sizeof *run->measures);
-	double *weights = xcalloc(p->n_choices, sizeof *weights);
-	for (uint32_t i = 0; i < p->n_choices; i++) {
-		weights[i] = p->choices[i].weight;
-		fill_choice(run, &run->choices[i], &p->choices[i], i);
-	}
-	if (p->setup)
-		fill_choice(run, &run->choices[p->n_choices], p->setup, p->n_choices);
-	if (p->teardown)
-		fill_choice(run, &run->choices[n - 1], p->teardown, n - 1);
-	run->selector = selector_new(p->select, weights, p->n_choices, p->seed);
-	free(weights);
 }
 
 /* --- windows ---------------------------------------------------------------------------------- */
@@ -173,30 +67,6 @@ static void on_edge(struct wheel_timer *t)
 		plan_pace_end(run);
 }
 
-/* From now, where it may begin; else the timer is set for when it may. */
-static bool window_open(struct plan_run *run)
-{
-	struct loop *loop = run->core->loop;
-	int64_t now_ns = clock_now_ns(), wall_ns = clock_wall_ns();
-	run->base_ns = now_ns + LEAD_NS;
-	run->until_ns = INT64_MAX;
-	if (!run->plan->windows)
-		return true;
-	struct window_state w = windows_at(run->plan->windows, wall_ns);
-	if (!w.open) {
-		int64_t wait_ns = w.opens_ns == INT64_MAX ? INT64_MAX : w.opens_ns - wall_ns;
-		loop_timer_set(loop, &run->edge, now_ns + (wait_ns < LOOK_AGAIN_NS ? wait_ns : LOOK_AGAIN_NS));
-		return false;
-	}
-	if (w.pace && !run->core->ask)
-		run->pace = w.pace;
-	if (w.until_ns != INT64_MAX) {
-		run->until_ns = now_ns + (w.until_ns - wall_ns);
-		loop_timer_set(loop, &run->edge, run->until_ns);
-	}
-	return true;
-}
-
 /* --- states ----------------------------------------------------------------------------------- */
 
 static void run_part(struct plan_run *run, uint32_t choice)
@@ -210,14 +80,10 @@ static void run_part(struct plan_run *run, uint32_t choice)
 static void over(struct plan_run *run)
 {
 	struct core *core = run->core;
-	int64_t now_ns = clock_now_ns(), asked_ns = run->asked_until_ns - run->t0_ns, length_ns = pace_length_ns(run->pace);
-	if (!run->interrupted && !run->plan->windows && length_ns != INT64_MAX)
-		asked_ns = length_ns;
+	int64_t now_ns = clock_now_ns();
 	loop_timer_stop(core->loop, &run->second);
-	for (uint32_t i = 0; i < run->n_choices; i++)
-		if (run->choices[i].flow != UINT32_MAX)
-			crew_flow_remove(core->crew, run->choices[i].steps[0], run->choices[i].flow);
-	tally_end(run->tally, now_ns - run->t0_ns, asked_ns > 0 ? asked_ns : 0);
+	plan_choices_forget(run);
+	tally_end(run->tally, now_ns - run->t0_ns, run->asked_ns);
 	log_info("plan ended", "plan", run->name, "sent", log_int((int64_t)run->tally->n.sent), "dropped",
 	         log_int((int64_t)tally_dropped(&run->tally->n)), NULL);
 	if (core->observer.plan_ended)
@@ -237,7 +103,7 @@ static void enter(struct plan_run *run, enum plan_state state)
 		run->state = state;
 		switch (state) {
 		case PLAN_WAITS:
-			if (!run->stopping && !window_open(run))
+			if (!run->stopping && !plan_opens(run))
 				return;
 			state = run->stopping ? PLAN_ENDS : p->setup && !run->vars ? PLAN_SETUP : PLAN_PACES;
 			break;
@@ -256,7 +122,7 @@ static void enter(struct plan_run *run, enum plan_state state)
 			plans_set_slack(run->core);
 			if (run->inflight || run->waiting)
 				return;
-			state = run->plan->windows && !run->stopping ? PLAN_WAITS : p->teardown ? PLAN_TEARDOWN : PLAN_OVER;
+			state = plan_opens_again(run) ? PLAN_WAITS : p->teardown ? PLAN_TEARDOWN : PLAN_OVER;
 			break;
 		case PLAN_TEARDOWN:
 			run_part(run, run->n_choices - 1);
@@ -266,6 +132,12 @@ static void enter(struct plan_run *run, enum plan_state state)
 			return;
 		}
 	}
+}
+
+/* All have ended by themselves: the data did, or their time. */
+static bool users_are_done(const struct plan_run *run)
+{
+	return pace_users(run->pace) && !run->n_lost_users;
 }
 
 static void finish(struct plan_run *run)
@@ -281,6 +153,8 @@ static void finish(struct plan_run *run)
 		}
 		run->base_ns = clock_now_ns();
 		enter(run, run->stopping ? PLAN_ENDS : PLAN_PACES);
+	} else if (run->state == PLAN_PACES && users_are_done(run)) {
+		plan_pace_end(run);
 	} else if (run->state == PLAN_ENDS) {
 		enter(run, PLAN_ENDS);
 	} else if (run->state == PLAN_TEARDOWN) {
@@ -296,17 +170,21 @@ static void on_settle(struct wheel_timer *t)
 
 void plan_settle(struct plan_run *run)
 {
-	if (!run->inflight && !run->waiting && run->state != PLAN_PACES && run->state != PLAN_OVER && !wheel_running(&run->settle))
+	bool paces = run->state == PLAN_PACES && !users_are_done(run);
+	if (!run->inflight && !run->waiting && !paces && run->state != PLAN_OVER && !wheel_running(&run->settle))
 		loop_timer_set(run->core->loop, &run->settle, run->core->loop->now_ns);
 }
 
 void plan_pace_end(struct plan_run *run)
 {
 	bool users = pace_users(run->pace) != NULL;
-	int64_t now_ns = clock_now_ns();
+	int64_t now_ns = clock_now_ns(), length_ns = pace_length_ns(run->pace);
 	run->next_ns = INT64_MAX;
-	if (users || run->until_ns <= now_ns || run->interrupted)
-		run->asked_until_ns = now_ns;
+	run->rest_until_ns = run->until_ns;
+	if (users)
+		run->asked_until_ns = length_ns < now_ns - run->base_ns ? run->base_ns + length_ns : now_ns;
+	if (run->asked_until_ns > run->base_ns)
+		run->asked_ns += run->asked_until_ns - run->base_ns;
 	if (users)
 		plan_users_stop(run, false);
 	enter(run, PLAN_ENDS);
@@ -384,23 +262,16 @@ static void run_free(struct plan_run *run)
 	loop_timer_stop(core->loop, &run->second);
 	loop_timer_stop(core->loop, &run->edge);
 	loop_timer_stop(core->loop, &run->settle);
-	for (uint32_t i = 0; i < run->n_choices; i++)
-		free(run->choices[i].steps);
-	for (uint32_t i = 0; i < run->n_measures; i++)
-		free((void *)(uintptr_t)run->measures[i].checks);
 	for (uint32_t i = 0; i < run->n_vars; i++) {
 		free(run->vars[i].name);
 		free(run->vars[i].value);
 	}
 	tally_free(run->tally);
-	selector_free(run->selector);
+	plan_choices_free(run);
 	pace_free(run->own_pace);
 	plan_users_free(run);
 	data_close(run->data);
 	model_unref(run->model);
-	free(run->choices);
-	free(run->measure_of);
-	free(run->measures);
 	free(run->vars);
 	free(run->lost_users);
 	free(run->name);
@@ -430,6 +301,20 @@ static uint32_t free_id(const struct core *core)
 	return id;
 }
 
+/* Requirements may name facts that are not in every result. */
+static bool has_plain_facts(const struct plan_run *run)
+{
+	uint32_t fact;
+	const char *late;
+	for (uint32_t i = 0; i < run->tally->n_facts; i++)
+		for (uint32_t k = 0; k < run->n_measures; k++) {
+			const struct fact_decl *decl = driver_fact(run->measures[k].driver, run->tally->facts[i].name, &fact, &late);
+			if (decl && (decl->role >= 32 || !(LEAN_ROLES >> decl->role & 1)))
+				return false;
+		}
+	return true;
+}
+
 static int start(struct core *core, const struct plan *plan, char *error, size_t size)
 {
 	struct plan_run *run = xnew(struct plan_run);
@@ -449,14 +334,12 @@ static int start(struct core *core, const struct plan *plan, char *error, size_t
 		return -1;
 	}
 	run->pace = pace_asked(run);
-	fill_choices(run);
-	run->t0_ns = run->base_ns = run->asked_until_ns = clock_now_ns() + (plan->setup ? 0 : LEAD_NS);
+	plan_choices_fill(run);
+	run->t0_ns = run->base_ns = clock_now_ns();
 	run->tally = tally_new(run->name, run->measures, run->n_measures, plan->requires, plan->n_requires, clock_wall_ns());
-	for (uint32_t i = 0; i < run->n_choices; i++)
-		if (run->choices[i].flow != UINT32_MAX)
-			send_flow(run, &run->choices[i], NULL);
-	loop_timer_set(core->loop, &run->second, run->t0_ns + NS_PER_S);
-	log_info("plan begins", "plan", run->name, NULL);
+	run->plain_facts = has_plain_facts(run);
+	plan_choices_tell(run);
+	plan_await_workers(run);
 	enter(run, PLAN_WAITS);
 	return 0;
 }
@@ -492,13 +375,16 @@ static bool asked_for(const struct core *core, const struct plan *p)
 void plans_begin(struct core *core)
 {
 	const struct model *m = core->model;
+	bool failed = false;
 	for (size_t i = 0; i < m->n_plans; i++) {
 		char error[300];
-		if (asked_for(core, m->plans[i]) && !plan_run_find(core, m->plans[i]->name) &&
-		    start(core, m->plans[i], error, sizeof error))
-			log_error("plan not started", "plan", m->plans[i]->name, "why", error, NULL);
+		if (!asked_for(core, m->plans[i]) || plan_run_find(core, m->plans[i]->name) ||
+		    !start(core, m->plans[i], error, sizeof error))
+			continue;
+		log_error("plan not started", "plan", m->plans[i]->name, "why", error, NULL);
+		failed = true;
 	}
-	if (core->mode == CORE_PLANS && !core->runs && !core->draining)
+	if (core->mode == CORE_PLANS && (failed || !core->runs) && !core->draining)
 		core_drain(core, 1);
 }
 
@@ -567,6 +453,17 @@ void plans_cancel(struct core *core, const char *why)
 	struct plan_run *run;
 	DL_FOREACH(core->runs, run)
 		plan_cancel(run, why);
+}
+
+void plans_end_now(struct core *core)
+{
+	struct plan_run *run;
+	DL_FOREACH(core->runs, run)
+		if (run->state != PLAN_OVER) {
+			plan_stop(run, true, NULL);
+			plan_cancel(run, "the run was ended before the answer came");
+			enter(run, PLAN_OVER);
+		}
 }
 
 void plan_runs_free(struct core *core)

@@ -2,8 +2,10 @@
 /*
  * plan_run.h - a plan that runs: what is due, what was sent, what came of it. The core's, one thread.
  *
- *   plan_run.c   its life: windows, setup, pacing, the end    plan_send.c   from due times to dispatches
+ *   plan_choice.c its targets, steps and flows
+ *   plan_run.c   its life: setup, pacing, teardown, the end   plan_send.c   from due times to dispatches
  *   plan_users.c virtual users that workers are lent          plan_result.c what comes back
+ *   plan_window.c when it may send
  */
 #ifndef RUN_PLAN_RUN_H
 #define RUN_PLAN_RUN_H
@@ -70,6 +72,7 @@ struct plan_run {
 	char why[120];
 	struct run_choice *choices;
 	uint32_t n_choices; /* with setup and teardown */
+	bool flows;         /* some of them are */
 	uint32_t *measure_of; /* by subject id; UINT32_MAX: none */
 	uint32_t n_measure_of;
 	struct tally_step *measures;
@@ -84,14 +87,19 @@ struct plan_run {
 	bool row_ready, data_ended;
 	struct run_var *vars; /* what setup captured */
 	uint32_t n_vars;
+	int64_t known_by_ns; /* its workers have learnt of its targets by then, or it begins all the same; 0: they have */
+	bool begun;          /* its window was open, and t0 is set for good */
 	int64_t t0_ns;    /* monotonic: offset 0 of the tally */
 	int64_t base_ns;  /* of the pace: the present opening of the window */
 	int64_t until_ns; /* the window closes; INT64_MAX: never */
-	int64_t asked_until_ns; /* probes were asked for until then */
+	int64_t rest_until_ns; /* its pace has come to its end before this opening did: it begins anew with the next one */
+	int64_t asked_until_ns; /* probes were asked for until then, in this opening */
+	int64_t asked_ns;       /* and so long in those before */
 	int64_t next_ns;  /* of the next due probe; INT64_MAX: there is none */
 	uint64_t next_index;
 	int64_t ahead_ns, grain_ns;
 	uint32_t flags;   /* of its dispatches */
+	bool plain_facts; /* its requirements name no facts but those that every result has */
 	uint32_t inflight, waiting; /* waiting: at a gate */
 	struct flight *flights;
 	struct run_lease *leases;
@@ -117,17 +125,36 @@ void plan_stop(struct plan_run *run, bool interrupted, const char *why);
 void plans_drain(struct core *core);
 void plans_cancel(struct core *core, const char *why);
 void plan_cancel(struct plan_run *run, const char *why);
+/* All are over, whatever is under way: after a second signal. */
+void plans_end_now(struct core *core);
 void plan_runs_free(struct core *core);
 struct plan_run *plan_run_find(const struct core *core, const char *name);
 const char *plan_name(const struct plan_run *run);
 bool plan_records(const struct plan_run *run);
 uint32_t plan_dispatch_flags(const struct plan_run *run);
-/* A worker has just been started at this seat: it learns of the flows. */
-void plans_tell_worker(struct core *core, struct seat *seat);
+/* Does nobody look at the facts of its results? */
+bool plan_is_lean(const struct plan_run *run);
 /* Something has ended: is the whole run over? */
 void plan_settle(struct plan_run *run);
 void plans_metrics(const struct core *core, struct metrics_page *page);
 void plans_status_json(const struct core *core, struct buf *out);
+
+/* --- plan_window.c ---------------------------------------------------------------------------- */
+/* Right after its targets and flows were sent: nothing is due before the workers have them. */
+void plan_await_workers(struct plan_run *run);
+/* May it begin? Else run->edge is set for when to ask again. */
+bool plan_opens(struct plan_run *run);
+/* What it sent has ended: is there another opening to wait for? */
+bool plan_opens_again(const struct plan_run *run);
+
+/* --- plan_choice.c ---------------------------------------------------------------------------- */
+void plan_choices_fill(struct plan_run *run);
+void plan_choices_free(struct plan_run *run);
+/* Workers learn of its flows, or forget them. */
+void plan_choices_tell(const struct plan_run *run);
+void plan_choices_forget(const struct plan_run *run);
+/* A worker has just been started at this seat: it learns of the flows of all runs. */
+void plans_tell_worker(struct core *core, struct seat *seat);
 
 /* --- plan_send.c ------------------------------------------------------------------------------ */
 void plan_pace_begin(struct plan_run *run);

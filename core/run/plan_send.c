@@ -14,11 +14,11 @@
 #include "run/plan_rows.h"
 #include "run/plan_run.h"
 
-/* Rates leave 5 ms ahead of their due times, in ticks of 2 ms; what is slow leaves with monitoring's grid. */
+/* Rates leave 10 ms ahead of their due times, what is slow with monitoring's grid. */
 #define FAST_PER_S 50.0
-#define FAST_AHEAD_NS (5 * NS_PER_MS)
-#define FAST_GRAIN_NS (2 * NS_PER_MS)
+#define FAST_AHEAD_NS (10 * NS_PER_MS)
 #define SLOW_AHEAD_NS (2 * PACE_GRID_NS)
+#define AHEAD_MIN_NS (500 * NS_PER_US)
 #define TURN_SENDS 2000 /* in one turn of the loop */
 
 static const uint32_t tally_why[GATE_WHYS] = {
@@ -75,6 +75,8 @@ static void dispatch(struct plan_run *run, struct flight *f)
 {
 	struct core *core = run->core;
 	run->inflight++;
+	if (run->flows)
+		tally_started(run->tally, f->due_ns - run->t0_ns, 1);
 	if (f->kind == FLIGHT_PLAN)
 		tally_sent(run->tally, f->measure, 1, f->due_ns - run->t0_ns);
 	if (f->subject->spread)
@@ -160,7 +162,7 @@ bool plan_send_flow(struct flight *f, struct worker *w)
 	struct wire_start m = { .slot = f->slot,
 		                .flow = c->flow,
 		                .plan = run->id,
-		                .flags = own ? 0 : START_VARS,
+		                .flags = (own ? 0 : START_VARS) | (plan_is_lean(run) ? START_LEAN : 0),
 		                .seq = f->seq,
 		                .user = f->user,
 		                .due_ns = f->due_ns,
@@ -186,6 +188,17 @@ static void take_next(struct plan_run *run)
 		run->next_ns = INT64_MAX;
 }
 
+/* To the next due time; behind the last one, to the end of the pace or of the opening. */
+static int64_t asked_until(const struct plan_run *run, int64_t due_ns)
+{
+	int64_t length_ns = pace_length_ns(run->pace), end_ns = run->until_ns;
+	if (run->next_ns != INT64_MAX)
+		return run->next_ns;
+	if (length_ns != INT64_MAX && run->base_ns + length_ns < end_ns)
+		end_ns = run->base_ns + length_ns;
+	return run->stopping || end_ns == INT64_MAX ? due_ns : end_ns;
+}
+
 static void on_due(struct wheel_timer *t)
 {
 	struct plan_run *run = (struct plan_run *)((char *)t - offsetof(struct plan_run, due));
@@ -196,7 +209,7 @@ static void on_due(struct wheel_timer *t)
 		int64_t due_ns = run->next_ns;
 		uint64_t index = run->next_index;
 		take_next(run);
-		run->asked_until_ns = due_ns;
+		run->asked_until_ns = asked_until(run, due_ns);
 		send_one(run, index, due_ns);
 		if (run->data_ended)
 			run->next_ns = INT64_MAX;
@@ -221,15 +234,25 @@ void plans_set_slack(struct core *core)
 	core->loop->slack_ns = slack_ns;
 }
 
+/* What was sent ahead counts as under way: it must not take more than a quarter of the places. */
+static int64_t ahead_of(double rate, uint32_t inflight)
+{
+	int64_t ahead_ns = rate >= FAST_PER_S ? FAST_AHEAD_NS : SLOW_AHEAD_NS;
+	double most_ns = rate > 0 ? inflight / rate / 4 * (double)NS_PER_S : (double)ahead_ns;
+	if (most_ns < (double)ahead_ns)
+		ahead_ns = (int64_t)most_ns;
+	return ahead_ns > AHEAD_MIN_NS ? ahead_ns : AHEAD_MIN_NS;
+}
+
 void plan_pace_begin(struct plan_run *run)
 {
-	bool fast = pace_rate_max(run->pace) >= FAST_PER_S;
-	run->ahead_ns = fast ? FAST_AHEAD_NS : SLOW_AHEAD_NS;
-	run->grain_ns = fast ? FAST_GRAIN_NS : PACE_GRID_NS;
+	run->ahead_ns = ahead_of(pace_rate_max(run->pace), run->plan->inflight);
+	run->grain_ns = run->ahead_ns * 2 / 5;
 	run->due.fn = on_due;
 	run->flags = DISPATCH_PLAN | (uint32_t)(run->plan->slack_ns / NS_PER_US) << DISPATCH_SLACK_SHIFT;
 	plans_set_slack(run->core);
 	pace_begin(&run->cursor, run->pace, run->plan->seed);
 	take_next(run);
+	run->asked_until_ns = run->next_ns == INT64_MAX ? asked_until(run, run->base_ns) : run->base_ns;
 	loop_timer_set(run->core->loop, &run->due, run->core->loop->now_ns);
 }

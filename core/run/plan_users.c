@@ -55,10 +55,11 @@ static bool lend(struct plan_run *run, struct seat *seat, uint32_t first, uint32
 		                .begin_ns = run->base_ns,
 		                .ramp_ns = u->ramp_ns,
 		                .stop_ns = length_ns == INT64_MAX || run->base_ns + length_ns > run->until_ns ? run->until_ns : run->base_ns + length_ns,
-		                .think_min_ns = u->think.min_ns,
-		                .think_max_ns = u->think.max_ns,
+		                .think = u->think,
 		                .seq = (uint64_t)id << USERS_SEQ_BITS,
 		                .rows = run->data != NULL,
+		                /* a reload may bring a sink, and users stay as they were lent */
+		                .flags = plan_is_lean(run) && run->core->mode == CORE_PLANS ? START_LEAN : 0,
 		                .n_choices = run->plan->n_choices,
 		                .choices = choices,
 		                .n_vars = vars.n,

@@ -157,6 +157,11 @@ static void drop(struct recorder_link *r)
 	         "why", is_held(r) ? "a sink with on_full = wait is too slow" : NULL, NULL);
 }
 
+bool recorder_link_wants(const struct recorder_link *r)
+{
+	return r->sinks != NULL;
+}
+
 void recorder_link_record(struct recorder_link *r, const struct flight *f, const struct result *result)
 {
 	struct core *core = r->core;

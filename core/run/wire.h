@@ -13,6 +13,7 @@
 #include "base/buf.h"
 #include "config/option.h"
 #include "judge/result.h"
+#include "plan/pace.h"
 
 enum wire_type {
 	/* every child */
@@ -46,7 +47,7 @@ enum wire_type {
 	WIRE_USERS = 33,       /* core →: struct wire_users: users that run flow after flow by themselves */
 	WIRE_USERS_STOP = 34,  /* core →: u32 lease, u8 now; now 0: each ends after the flow it is in */
 	WIRE_ROWS_ASK = 35,    /* → core: u32 lease, u32 n; rows of data for users to come */
-	WIRE_ROWS = 36,        /* core →: u32 lease, u8 end (there are no more), u32 n, n × (u32 n, n × (str name, str value)) */
+	WIRE_ROWS = 36,        /* core →: one for each ROWS_ASK: u32 lease, u8 end (there are no more), u32 n, n × (u32 n, n × (str name, str value)) */
 	WIRE_GATE_ASK = 37,    /* → core: u32 plan, u32 target, str key (NULL: the target's own), u32 n */
 	WIRE_GATE_GRANT = 38,  /* core →: u32 plan, u32 target, str key, u32 n, n × i64 not before; n 0: refused, then u32 enum gate_why, i64 ask again at;
 	                        * one for each GATE_ASK, of at most as many: what lacks is asked for again */
@@ -127,6 +128,7 @@ struct wire_flow {
 
 enum {
 	START_VARS = 1, /* FLOW_END brings the user's variables: a setup */
+	START_LEAN = 2, /* DISPATCH_LEAN for its steps; and no FLOW_END between two flows */
 };
 
 /* u32 slot, u32 flow, u64 seq, u32 plan, i64 due, u32 flags, u64 user, u32 n, n × (str name, str value)
@@ -155,7 +157,7 @@ struct wire_flow_end {
 /* Users of one lease. User k of the plan starts at begin + ramp × k / total. Between two flows it thinks.
  * The i-th flow of user k is selected as index k + i × total (select.h).
  * u32 lease, u32 plan, u64 seed, u8 select, u32 total, u32 first, i64 begin, i64 ramp, i64 stop, u64 runs,
- * i64 think_min, i64 think_max, u64 seq, u8 rows, u32 n, n × u32 slot, u32 n, n × (u32 flow, u64 weight in millionths),
+ * i64 think min, i64 think max, i64 think median, f64 think sigma, u64 seq, u8 rows, u32 flags, u32 n, n × u32 slot, u32 n, n × (u32 flow, u64 weight in millionths),
  * u32 n, n × (str name, str value) */
 struct wire_users {
 	uint32_t lease, plan;
@@ -164,9 +166,10 @@ struct wire_users {
 	uint32_t total, first; /* users of the plan in all; number of this lease's first */
 	int64_t begin_ns, ramp_ns, stop_ns; /* stop INT64_MAX: until WIRE_USERS_STOP */
 	uint64_t runs;                      /* flows that each user runs at most; 0: no limit */
-	int64_t think_min_ns, think_max_ns;
+	struct pace_gap think; /* between two flows */
 	uint64_t seq; /* results have seq + n, n below 2^40 */
 	uint8_t rows; /* a user asks for a row before each flow */
+	uint32_t flags; /* START_* */
 	uint32_t n_users, n_choices, n_vars;
 	const uint32_t *slots; /* one a user; this and the next two decoded: freed by wire_users_free() */
 	const struct wire_choice *choices;
@@ -181,8 +184,13 @@ struct wire_choice {
 enum {
 	DISPATCH_AGAIN = 1,  /* sent a second time after a worker's death */
 	DISPATCH_PROMPT = 2, /* somebody waits for the result: it is not held for others to leave with it */
-	DISPATCH_PLAN = 4,   /* a plan's, not monitoring's: tried again as its target says, the result held 1 ms at most */
+	DISPATCH_PLAN = 4,   /* a plan's, not monitoring's: tried again as its target says, the result held 2 ms at most */
+	DISPATCH_LEAN = 8,   /* nobody records the result: of its facts only those that expectations read, or the core acts on */
 };
+/* Bits of the roles whose facts are in every result: gates and tallies act on them. */
+#define LEAN_ROLES                                                                                                     \
+	(1u << PROBED_ROLE_STATUS | 1u << PROBED_ROLE_OVERLOAD | 1u << PROBED_ROLE_RETRY_AFTER | 1u << PROBED_ROLE_QUOTA_LEFT | \
+	 1u << PROBED_ROLE_QUOTA_RESET | 1u << PROBED_ROLE_BYTES_IN | 1u << PROBED_ROLE_BYTES_OUT)
 /* The upper bits: how many microseconds it may start late, so that it shares a wake-up with others. */
 #define DISPATCH_SLACK_SHIFT 8
 

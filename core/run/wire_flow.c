@@ -145,10 +145,13 @@ void wire_put_users(struct buf *b, const struct wire_users *m)
 	buf_i64(b, m->ramp_ns);
 	buf_i64(b, m->stop_ns);
 	buf_u64(b, m->runs);
-	buf_i64(b, m->think_min_ns);
-	buf_i64(b, m->think_max_ns);
+	buf_i64(b, m->think.min_ns);
+	buf_i64(b, m->think.max_ns);
+	buf_i64(b, m->think.median_ns);
+	buf_f64(b, m->think.sigma);
 	buf_u64(b, m->seq);
 	buf_u8(b, m->rows);
+	buf_u32(b, m->flags);
 	put_u32s(b, m->slots, m->n_users);
 	buf_u32(b, m->n_choices);
 	for (uint32_t i = 0; i < m->n_choices; i++) {
@@ -182,14 +185,17 @@ int wire_get_users(struct cursor *c, struct wire_users *m)
 	m->ramp_ns = cursor_i64(c);
 	m->stop_ns = cursor_i64(c);
 	m->runs = cursor_u64(c);
-	m->think_min_ns = cursor_i64(c);
-	m->think_max_ns = cursor_i64(c);
+	m->think.min_ns = cursor_i64(c);
+	m->think.max_ns = cursor_i64(c);
+	m->think.median_ns = cursor_i64(c);
+	m->think.sigma = cursor_f64(c);
 	m->seq = cursor_u64(c);
 	m->rows = cursor_u8(c);
+	m->flags = cursor_u32(c);
 	m->slots = get_u32s(c, &m->n_users);
 	m->choices = get_choices(c, &m->n_choices);
 	m->vars = wire_get_kvs(c, &m->n_vars);
-	if (!m->n_users || !m->n_choices || !m->total || m->ramp_ns < 0)
+	if (!m->n_users || !m->n_choices || !m->total || m->ramp_ns < 0 || m->think.min_ns < 0 || m->think.max_ns < m->think.min_ns || m->think.median_ns < 0)
 		c->bad = true;
 	for (uint32_t i = 0; i < m->n_users; i++)
 		if (m->slots[i] >= WORKER_SLOTS)

@@ -29,7 +29,7 @@ static struct probed_probe *probe_make(struct worker *w, struct instance *inst, 
 {
 	struct probed_probe *p = probe_get(w);
 	p->state = PROBE_WAITING;
-	p->cancelled = p->looked = p->prompt = p->of_plan = p->passed = false;
+	p->cancelled = p->looked = p->prompt = p->of_plan = p->passed = p->lean = false;
 	p->phase = -1;
 	p->drv = inst->drv;
 	p->inst = inst;
@@ -75,6 +75,7 @@ int probe_dispatch(struct worker *w, const struct wire_dispatch *d)
 	struct probed_probe *p = probe_make(w, inst, d->slot, d->seq);
 	p->prompt = (d->flags & DISPATCH_PROMPT) != 0;
 	p->of_plan = (d->flags & DISPATCH_PLAN) != 0;
+	p->lean = (d->flags & DISPATCH_LEAN) != 0;
 	p->plan = d->plan;
 	p->tries = p->of_plan ? inst->retry : 0;
 	p->passed = true; /* by the core */
@@ -89,6 +90,7 @@ void probe_step(struct vuser *u, struct instance *inst, uint64_t seq, int64_t du
 {
 	struct probed_probe *p = probe_make(u->worker, inst, u->slot, seq);
 	p->of_plan = true;
+	p->lean = (u->flags & START_LEAN) != 0;
 	p->plan = u->plan;
 	p->tries = inst->retry;
 	p->due_ns = due_ns;
@@ -124,6 +126,7 @@ void probe_try_again(struct probed_probe *p, struct result *r)
 	q->timeout_ns = p->timeout_ns;
 	q->prompt = p->prompt;
 	q->of_plan = p->of_plan;
+	q->lean = p->lean;
 	q->plan = p->plan;
 	q->tries = p->tries - 1;
 	q->tried = p->tried + 1;

@@ -176,7 +176,7 @@ static void user_free(struct vuser *u)
 }
 
 /* splitmix64 */
-static uint64_t user_random(struct vuser *u)
+uint64_t user_random(struct vuser *u)
 {
 	uint64_t z = u->random += UINT64_C(0x9e3779b97f4a7c15);
 	z = (z ^ z >> 30) * UINT64_C(0xbf58476d1ce4e5b9);
@@ -259,7 +259,8 @@ static void run_end(struct vuser *u)
 		user_end(u);
 		return;
 	}
-	say_end(u, false);
+	if (!(u->flags & START_LEAN))
+		say_end(u, false);
 	flow_unref(u->flow);
 	u->flow = NULL;
 	bool idle = !u->ran;

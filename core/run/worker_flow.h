@@ -15,7 +15,7 @@
 
 #define FLOW_MAGIC 0x666c6f77u
 #define USER_MAGIC 0x75736572u
-#define PLAN_HOLD_NS NS_PER_MS /* results of plans wait so long for others to leave with them */
+#define PLAN_HOLD_NS (2 * NS_PER_MS) /* results of plans wait so long for others to leave with them */
 
 /* The table holds one reference, each run of it another. */
 struct flow {
@@ -87,6 +87,7 @@ void user_end(struct vuser *u);
 /* Ends it: a step under way as cancelled. */
 void user_stop(struct vuser *u, const char *why);
 /* 0 .. below max - min, added to min. */
+uint64_t user_random(struct vuser *u);
 int64_t user_think(struct vuser *u, int64_t min_ns, int64_t max_ns);
 void user_set_vars(struct vuser *u, const struct kv *vars, uint32_t n);
 /* A step's result is on its way. */

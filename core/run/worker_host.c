@@ -9,6 +9,7 @@
 #include <math.h>
 #include <stddef.h>
 #include <string.h>
+#include <strings.h>
 
 #include "base/clock.h"
 #include "base/log.h"
@@ -70,6 +71,18 @@ static struct result_fact *bad_fact(struct probed_probe *p, uint32_t fact, const
 	return NULL;
 }
 
+static bool wanted(const struct probed_probe *p, uint32_t fact, const char *name)
+{
+	const struct instance *inst = p->inst;
+	uint32_t role = p->drv->table->facts[fact].role;
+	if (!p->lean || inst->after.drv || (role < 32 && LEAN_ROLES >> role & 1))
+		return true;
+	for (uint32_t i = 0; i < inst->n_wanted; i++)
+		if (inst->wanted[i].fact == fact && (!name || !inst->wanted[i].late || !strcasecmp(name, inst->wanted[i].late)))
+			return true;
+	return false;
+}
+
 /* The place for a fact whose declared type is among `types`, NULL where it may not be given so. */
 static struct result_fact *fact_place(struct probed_probe *p, uint32_t fact, const char *name, uint32_t types)
 {
@@ -77,6 +90,8 @@ static struct result_fact *fact_place(struct probed_probe *p, uint32_t fact, con
 	const struct driver_table *t = p->drv->table;
 	if (fact >= t->n_facts)
 		return bad_fact(p, fact, "there is no fact of this number");
+	if (!wanted(p, fact, name))
+		return NULL;
 	const struct fact_decl *decl = &t->facts[fact];
 	if (decl->type >= 32 || !(types >> decl->type & 1))
 		return bad_fact(p, fact, "it is declared with another type");
@@ -96,6 +111,15 @@ static struct result_fact *fact_place(struct probed_probe *p, uint32_t fact, con
 	if (f)
 		f->type = (uint8_t)decl->type;
 	return f;
+}
+
+static int32_t fact_wanted(struct probed_probe *p, uint32_t fact, const char *name)
+{
+	if (!hold(p))
+		return 0;
+	int32_t rc = fact < p->drv->table->n_facts && wanted(p, fact, name);
+	let_go(p);
+	return rc;
 }
 
 static void fact_integer(struct probed_probe *p, uint32_t fact, const char *name, int64_t value)
@@ -358,6 +382,7 @@ void worker_host_fill(struct worker *w)
 	t->complete = complete;
 	t->attribute = attribute;
 	t->gate = gate;
+	t->fact_wanted = fact_wanted;
 }
 
 void worker_host_end(void)

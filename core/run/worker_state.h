@@ -93,6 +93,12 @@ struct script {
 	void *state;
 };
 
+/* A fact that is looked at here. */
+struct wanted {
+	uint32_t fact;
+	const char *late; /* of a family's name; NULL: any */
+};
+
 /* A target. The table holds one reference, each of its probes another. */
 struct instance {
 	unsigned magic;
@@ -106,7 +112,8 @@ struct instance {
 	struct rendering *renderings;
 	struct captured *captures;
 	struct script before, after;
-	uint32_t n_judged, n_renderings, n_captures, retry;
+	struct wanted *wanted; /* by its expectations and captures */
+	uint32_t n_judged, n_renderings, n_captures, n_wanted, retry;
 	bool gated, go_on;
 	int64_t think_min_ns, think_max_ns; /* after it, before the flow's next step */
 	int64_t want_bytes;
@@ -159,6 +166,7 @@ struct probed_probe {
 	bool prompt;    /* DISPATCH_PROMPT */
 	bool of_plan;   /* DISPATCH_PLAN, or a step */
 	bool passed;    /* its gate */
+	bool lean;      /* DISPATCH_LEAN */
 	bool looked;    /* for an answer once more, after the deadline */
 	int8_t phase;   /* under way, -1: none */
 	struct drv *drv;

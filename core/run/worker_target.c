@@ -155,6 +155,25 @@ static int add_expectations(struct instance *inst, const struct wire_target *m, 
 	return 0;
 }
 
+static void want_fact(struct instance *inst, uint32_t fact, const char *late)
+{
+	inst->wanted[inst->n_wanted++] = (struct wanted){ fact, late };
+}
+
+/* The facts that are read here, whoever else does. */
+static void list_wanted(struct instance *inst)
+{
+	uint32_t fact;
+	const char *late;
+	inst->wanted = xcalloc(inst->n_judged + inst->n_captures, sizeof *inst->wanted);
+	for (uint32_t i = 0; i < inst->n_judged; i++)
+		if (expectation_fact(inst->judged[i]->expectation, &fact, &late))
+			want_fact(inst, fact, late);
+	for (uint32_t i = 0; i < inst->n_captures; i++)
+		if (capture_fact(inst->captures[i].capture, &fact, &late))
+			want_fact(inst, fact, late);
+}
+
 /* --- templates --------------------------------------------------------------------------------------- */
 
 static const char *env_get(void *ctx, const char *name)
@@ -219,6 +238,7 @@ static void instance_destroy(struct instance *inst, bool check)
 	}
 	free(inst->captures);
 	free(inst->judged);
+	free(inst->wanted);
 	free(inst->renderings);
 	options_free(&inst->options);
 	free(inst->name);
@@ -255,6 +275,7 @@ static int prepare(struct instance *inst, const struct wire_target *m, bool chec
 	if (add_expectations(inst, m, error, size) || add_captures(inst, m, error, size) || compile_templates(inst, error, size) ||
 	    scripts_compile(inst, m, check, error, size))
 		return -1;
+	list_wanted(inst);
 	inst->args = (struct probed_target_args){
 		.size = sizeof inst->args, .family = m->family, .name = inst->name,
 		.options = inst->options.values, .n_options = inst->options.n, .option_stride = sizeof *inst->options.values,

@@ -2,6 +2,7 @@
 /* worker_users.c - closed loops: the users of a lease, who run flow after flow by themselves, and the rows they are fed. */
 #include "run/worker_flow.h"
 
+#include <stddef.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -13,6 +14,7 @@
 #define LEASE_MAGIC 0x6c656173u
 #define ROWS_MAX 65536  /* in stock */
 #define ROWS_BATCH 4096 /* asked for at a time, at most */
+#define ASK_AGAIN_NS (10 * NS_PER_MS) /* where there were none just then */
 #define EMPTY_RUN_REST_NS (100 * NS_PER_MS) /* after a run in which nothing could be done */
 
 struct row {
@@ -29,11 +31,14 @@ struct lease {
 	uint32_t *flows; /* by choice */
 	struct row *vars; /* of each run */
 	uint32_t total, n_users;
-	int64_t stop_ns, think_min_ns, think_max_ns;
+	int64_t stop_ns;
+	struct pace_gap think;
 	uint64_t runs, seq, used; /* used: numbers given to results */
-	bool fed, answered, rows_end, stopping;
+	uint32_t flags;
+	bool fed, asked, answered, rows_end, stopping;
 	STAILQ_HEAD(, row) rows;
-	uint32_t stock, asked, batch;
+	uint32_t stock, batch;
+	struct wheel_timer ask_again;
 	struct users hungry;
 	UT_hash_handle hh;
 };
@@ -58,17 +63,24 @@ static struct row *row_new(const struct kv *vars, uint32_t n)
 	return r;
 }
 
+/* One question at a time; its answer, whatever it brings, ends it. */
 static void ask_rows(struct lease *l)
 {
-	if (!l->fed || l->rows_end || l->stopping || l->stock + l->asked > l->batch / 2)
+	if (!l->fed || l->asked || l->rows_end || l->stopping || l->stock > l->batch / 2 || wheel_running(&l->ask_again))
 		return;
-	uint32_t n = l->batch - l->stock - l->asked;
 	struct worker *w = l->worker;
 	struct buf *b = channel_begin(w->channel, WIRE_ROWS_ASK);
 	buf_u32(b, l->id);
-	buf_u32(b, n);
+	buf_u32(b, l->batch - l->stock);
 	channel_end(w->channel);
-	l->asked += n;
+	l->asked = true;
+}
+
+static void on_ask_again(struct wheel_timer *t)
+{
+	struct lease *l = (struct lease *)((char *)t - offsetof(struct lease, ask_again));
+	CHECK_MAGIC(l, LEASE_MAGIC);
+	ask_rows(l);
 }
 
 static struct row *row_take(struct lease *l)
@@ -121,12 +133,15 @@ int lease_on_rows(struct worker *w, struct cursor *c)
 		return -1;
 	if (!l)
 		return 0;
-	l->asked -= n < l->asked ? n : l->asked;
+	l->asked = false;
 	l->rows_end |= end;
 	if (l->answered && !TAILQ_EMPTY(&l->hungry) && l->batch < ROWS_BATCH)
 		l->batch *= 2; /* they are used up faster than they come */
 	l->answered = true;
+	if (!n && !end)
+		loop_timer_set(w->loop, &l->ask_again, w->loop->now_ns + ASK_AGAIN_NS);
 	feed(l);
+	ask_rows(l);
 	return 0;
 }
 
@@ -148,9 +163,10 @@ static struct lease *lease_new(struct worker *w, const struct wire_users *m)
 	struct lease *l = xnew(struct lease);
 	*l = (struct lease){
 		.magic = LEASE_MAGIC, .id = m->lease, .plan = m->plan, .worker = w, .total = m->total, .stop_ns = m->stop_ns,
-		.think_min_ns = m->think_min_ns, .think_max_ns = m->think_max_ns, .runs = m->runs, .seq = m->seq, .fed = m->rows,
+		.think = m->think, .runs = m->runs, .seq = m->seq, .flags = m->flags, .fed = m->rows,
 		.batch = m->n_users < ROWS_BATCH ? m->n_users : ROWS_BATCH,
 	};
+	l->ask_again.fn = on_ask_again;
 	l->selector = selector_of(m);
 	l->flows = xcalloc(m->n_choices, sizeof *l->flows);
 	for (uint32_t i = 0; i < m->n_choices; i++)
@@ -165,6 +181,7 @@ static struct lease *lease_new(struct worker *w, const struct wire_users *m)
 static void lease_free(struct lease *l)
 {
 	HASH_DEL(l->worker->leases, l);
+	loop_timer_stop(l->worker->loop, &l->ask_again);
 	for (struct row *r; (r = STAILQ_FIRST(&l->rows));) {
 		STAILQ_REMOVE_HEAD(&l->rows, entry);
 		free(r);
@@ -188,15 +205,19 @@ int lease_add(struct worker *w, const struct wire_users *m)
 	if (lease_find(w, m->lease))
 		return -1;
 	struct lease *l = lease_new(w, m);
+	int64_t now = clock_now_ns();
 	for (uint32_t i = 0; i < m->n_users; i++) {
 		uint32_t slot = m->slots[i], k = m->first + i;
 		if (w->slots[slot] || w->users[slot])
 			return -1;
 		struct vuser *u = user_new(w, slot, m->plan, m->seed ^ (k + 1) * UINT64_C(0x9e3779b97f4a7c15));
 		u->lease = l;
+		u->flags = l->flags;
 		u->number = k;
 		l->n_users++;
 		u->step_due_ns = ramped(m, k);
+		if (u->step_due_ns < now) /* lent again after a worker was lost: due from here on */
+			u->step_due_ns = now;
 		user_wake_at(u, u->step_due_ns < l->stop_ns ? u->step_due_ns : l->stop_ns);
 	}
 	ask_rows(l);
@@ -264,7 +285,7 @@ bool lease_next(struct vuser *u)
 void lease_run_ended(struct vuser *u, bool idle)
 {
 	struct lease *l = u->lease;
-	int64_t next = u->end_ns + user_think(u, l->think_min_ns, l->think_max_ns);
+	int64_t next = u->end_ns + pace_gap_draw(&l->think, user_random(u), 0);
 	if (idle && next < u->end_ns + EMPTY_RUN_REST_NS)
 		next = u->end_ns + EMPTY_RUN_REST_NS;
 	if (next < u->rest_until_ns)

@@ -35,6 +35,16 @@ uint32_t net_addrs_keep(struct probed_addr *out, uint32_t room, const struct pro
 	return kept;
 }
 
+bool net_literal(const char *text, uint32_t family, struct probed_addr *out)
+{
+	*out = (struct probed_addr){ 0 };
+	if (inet_pton(AF_INET, text, out->bytes) == 1)
+		out->family = 4;
+	else if (inet_pton(AF_INET6, text, out->bytes) == 1)
+		out->family = 6;
+	return out->family && (!family || family == out->family);
+}
+
 const char *net_ip_text(const struct probed_addr *addr, char *out, size_t size)
 {
 	*out = '\0';

@@ -11,6 +11,7 @@
 #include <arpa/inet.h>
 #include <netinet/in.h>
 #include <probed/driver.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/socket.h>
@@ -31,6 +32,8 @@ socklen_t net_addr_len(const union net_addr *a);
 uint32_t net_addrs_keep(struct probed_addr *out, uint32_t room, const struct probed_addr *addrs, uint32_t n,
                         uint32_t stride);
 
+/* Is the text an address of that family (0: of any), without a scope? */
+bool net_literal(const char *text, uint32_t family, struct probed_addr *out);
 /* "192.0.2.1" or "2001:db8::1", without a scope. Returns out. */
 const char *net_ip_text(const struct probed_addr *addr, char *out, size_t size);
 /* "192.0.2.1:53" or "[fe80::1%2]:53". Returns out. */

@@ -47,8 +47,8 @@ static void end_last_record(const struct outfile *o, int fd, uint64_t size)
 	if (pread(reading, &last, 1, (off_t)size - 1) == 1 && (last != '\n' || quote)) {
 		int n = snprintf(end, sizeof end, "%s\n", quote ? "\"" : "");
 		if (write(fd, end, (size_t)n) == n)
-			o->host->log(PROBED_LOG_WARNING, "%s: its last line had no end; new lines follow on a line of their own",
-			             o->path);
+			o->host->log(PROBED_LOG_WARNING,
+				     "%s: its last line had no end; new lines follow on a line of their own", o->path);
 	}
 	close(reading);
 }
@@ -69,8 +69,9 @@ static int same_header(const struct outfile *o)
 static int open_path(const struct outfile *o, int truncate, struct stat *st, char *error, uint64_t error_size)
 {
 	/* non-blocking for the opening only: a FIFO without a reader is an error now, not a wait for ever */
-	int fd = open(o->path,
-	              O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOCTTY | O_NONBLOCK | (truncate ? O_TRUNC : 0), 0640);
+	int fd =
+	    open(o->path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOCTTY | O_NONBLOCK | (truncate ? O_TRUNC : 0),
+		 0640);
 	if (fd < 0 && errno == ENXIO) {
 		snprintf(error, error_size, "%s: nobody reads this FIFO", o->path);
 		return -1;
@@ -114,7 +115,8 @@ static int open_file(struct outfile *o, int truncate, char *error, uint64_t erro
 		close(fd);
 		if (outfile_put_aside(o))
 			return fail(o, "has other columns and cannot be put aside", errno, error, error_size);
-		o->host->log(PROBED_LOG_INFO, "%s: had other columns; it was put aside, and a new file is begun", o->path);
+		o->host->log(PROBED_LOG_INFO, "%s: had other columns; it was put aside, and a new file is begun",
+			     o->path);
 		fd = open_path(o, 0, &st, error, error_size);
 		if (fd < 0)
 			return -1;
@@ -211,7 +213,8 @@ static void rotate(struct outfile *o)
 {
 	if (outfile_put_aside(o)) {
 		/* nothing is lost: the file gets longer than it should */
-		o->host->log(PROBED_LOG_WARNING, "%s: cannot be put aside: %s; goes on in the same file", o->path, strerror(errno));
+		o->host->log(PROBED_LOG_WARNING, "%s: cannot be put aside: %s; goes on in the same file", o->path,
+			     strerror(errno));
 		o->retry_ns = o->host->now() + ROTATE_AGAIN_NS;
 		return;
 	}
@@ -266,11 +269,13 @@ int outfile_check(const struct probed_sink_args *args, uint32_t base, char *erro
 		return -1;
 	}
 	if (every(args, base, &ns)) {
-		snprintf(error, error_size, "rotate_every: expected hourly, daily, or a duration in whole s, m, h, d or w, such as 6h");
+		snprintf(error, error_size,
+			 "rotate_every: expected hourly, daily, or a duration in whole s, m, h, d or w, such as 6h");
 		return -1;
 	}
 	if (!strcmp(path->s, "-") && (ns || probed_sink_option(args, base + OUTFILE_ROTATE_SIZE)->i)) {
-		snprintf(error, error_size, "path: the standard output can't be rotated; leave out rotate_size and rotate_every");
+		snprintf(error, error_size,
+			 "path: the standard output can't be rotated; leave out rotate_size and rotate_every");
 		return -1;
 	}
 	return 0;
@@ -290,8 +295,8 @@ void outfile_close(struct outfile *o)
 	free(o);
 }
 
-struct outfile *outfile_open(const struct probed_host *host, const struct probed_sink_args *args,
-                             uint32_t base, const struct outfile_format *format, char *error, uint64_t error_size)
+struct outfile *outfile_open(const struct probed_host *host, const struct probed_sink_args *args, uint32_t base,
+			     const struct outfile_format *format, char *error, uint64_t error_size)
 {
 	struct outfile *o = calloc(1, sizeof *o);
 	if (!o || !(o->path = strdup(probed_sink_option(args, base + OUTFILE_PATH)->s)) ||
@@ -312,7 +317,8 @@ struct outfile *outfile_open(const struct probed_host *host, const struct probed
 	o->fd = o->is_stdout ? STDOUT_FILENO : -1;
 	/* what an earlier life left is compressed, but only where there is rotation at all */
 	o->pack_wanted = o->compress && (o->rotate_bytes || o->rotate_ns);
-	if (!o->is_stdout && open_file(o, !strcmp(probed_sink_option(args, base + OUTFILE_MODE)->s, "truncate"), error, error_size)) {
+	if (!o->is_stdout &&
+	    open_file(o, !strcmp(probed_sink_option(args, base + OUTFILE_MODE)->s, "truncate"), error, error_size)) {
 		outfile_close(o);
 		return NULL;
 	}
@@ -334,8 +340,8 @@ static int mark_end(struct outfile *o)
 }
 
 int outfile_write(struct outfile *o, uint32_t n, const struct probed_record *const *records,
-                  void (*add)(void *ctx, struct text *t, const struct probed_record *r), void *ctx, char *error,
-                  uint64_t error_size)
+		  void (*add)(void *ctx, struct text *t, const struct probed_record *r), void *ctx, char *error,
+		  uint64_t error_size)
 {
 	if (o->text.len >= o->limit && write_out(o, error, error_size) && o->text.len >= o->limit)
 		return -1;

@@ -27,21 +27,35 @@ enum {
 };
 
 #define OUTFILE_OPTION_TABLE(base, path_flags) \
-	[(base) + OUTFILE_PATH] = { .name = "path", .type = PROBED_TYPE_STRING, .flags = (path_flags), \
-	                   .help = "The file to append to; - is the standard output." }, \
-	[(base) + OUTFILE_BUFFER] = { .name = "buffer", .type = PROBED_TYPE_SIZE, .def = "256KiB", .min = 4096, .max = 64 << 20, \
-	                     .help = "Bytes of lines that wait to be written, also while the disk is full." }, \
-	[(base) + OUTFILE_MODE] = { .name = "mode", .type = PROBED_TYPE_CHOICE, .def = "append", .choices = "append|truncate", \
-	                   .help = "Whether the file that is there at the start is kept or emptied." }, \
-	[(base) + OUTFILE_ROTATE_SIZE] = { .name = "rotate_size", .type = PROBED_TYPE_SIZE, .min = 1024, .max = INT64_C(1) << 40, \
-	                          .help = "Begins a new file before this one gets larger." }, \
-	[(base) + OUTFILE_ROTATE_EVERY] = { .name = "rotate_every", .type = PROBED_TYPE_STRING, \
-	                           .help = "Begins a new file at each full multiple of this time in UTC: hourly, daily, " \
-	                                   "or a duration from 1s on." }, \
-	[(base) + OUTFILE_KEEP] = { .name = "keep", .type = PROBED_TYPE_INTEGER, .def = "10", .min = 0, .max = 100000, \
-	                   .help = "Old files that are kept; 0 keeps all." }, \
-	[(base) + OUTFILE_COMPRESS] = { .name = "compress", .type = PROBED_TYPE_CHOICE, .def = "zstd", .choices = "zstd|no", \
-	                       .help = "How old files are compressed." }
+	[(base) + OUTFILE_PATH] = { \
+		.name = "path", .type = PROBED_TYPE_STRING, .flags = (path_flags), \
+		.help = "The file to append to; - is the standard output." \
+	}, \
+	[(base) + OUTFILE_BUFFER] = { \
+		.name = "buffer", .type = PROBED_TYPE_SIZE, .def = "256KiB", .min = 4096, .max = 64 << 20, \
+		.help = "Bytes of lines that wait to be written, also while the disk is full." \
+	}, \
+	[(base) + OUTFILE_MODE] = { \
+		.name = "mode", .type = PROBED_TYPE_CHOICE, .def = "append", .choices = "append|truncate", \
+		.help = "Whether the file that is there at the start is kept or emptied." \
+	}, \
+	[(base) + OUTFILE_ROTATE_SIZE] = { \
+		.name = "rotate_size", .type = PROBED_TYPE_SIZE, .min = 1024, .max = INT64_C(1) << 40, \
+		.help = "Begins a new file before this one gets larger." \
+	}, \
+	[(base) + OUTFILE_ROTATE_EVERY] = { \
+		.name = "rotate_every", .type = PROBED_TYPE_STRING, \
+		.help = "Begins a new file at each full multiple of this time in UTC: hourly, daily, " \
+		"or a duration from 1s on." \
+	}, \
+	[(base) + OUTFILE_KEEP] = { \
+		.name = "keep", .type = PROBED_TYPE_INTEGER, .def = "10", .min = 0, .max = 100000, \
+		.help = "Old files that are kept; 0 keeps all." \
+	}, \
+	[(base) + OUTFILE_COMPRESS] = { \
+		.name = "compress", .type = PROBED_TYPE_CHOICE, .def = "zstd", .choices = "zstd|no", \
+		.help = "How old files are compressed." \
+	}
 
 struct outfile;
 

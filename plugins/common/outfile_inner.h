@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* outfile_inner.h - the parts of outfile: outfile.c writes, outfile_rotate.c has the old files, outfile_pack.c compresses. */
+/* outfile_inner.h - the parts of outfile: outfile.c writes, outfile_rotate.c has the old files, outfile_pack.c
+ * compresses. */
 #ifndef COMMON_OUTFILE_INNER_H
 #define COMMON_OUTFILE_INNER_H
 

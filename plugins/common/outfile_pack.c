@@ -125,7 +125,8 @@ static void finish(struct outfile *o)
 	close(p->out);
 	p->out = -1;
 	if (unlink(p->plain) && errno != ENOENT)
-		o->host->log(PROBED_LOG_WARNING, "%s: is compressed, but cannot be removed: %s", p->plain, strerror(errno));
+		o->host->log(PROBED_LOG_WARNING, "%s: is compressed, but cannot be removed: %s", p->plain,
+			     strerror(errno));
 	outfile_pack_stop(o);
 }
 

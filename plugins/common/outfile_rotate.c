@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* outfile_rotate.c - when a file is full, and what becomes of it: PATH.20261121T171500.123Z, of which so many are kept. */
+/* outfile_rotate.c - when a file is full, and what becomes of it: PATH.20261121T171500.123Z, of which so many are kept.
+ */
 #include "outfile_inner.h"
 
 #include <ctype.h>

@@ -10,10 +10,9 @@ struct pool_block;
 struct pool {
 	struct pool_block *blocks;
 	size_t at; /* in the first of them */
-	int failed; /* out of memory, since the last reset */
 };
 
-/* Zeroed, and good for any type; NULL, and `failed`, when out of memory. */
+/* Zeroed, and good for any type. Without memory for it the process ends, as the daemon itself does. */
 void *pool_get(struct pool *p, size_t size);
 /* A copy. What is no UTF-8 becomes U+FFFD, as protobuf's strings ask for. */
 char *pool_string(struct pool *p, const char *s, size_t n);

@@ -12,7 +12,7 @@
 #define BACKOFF_MAX_NS (30 * NS_PER_S)
 #define RETRY_AFTER_MAX_NS (300 * NS_PER_S)
 #define ANSWER_MAX 240 /* bytes of an answer that a message quotes */
-#define AT_END_NS (1500 * NS_PER_MS)
+#define AT_END_MS 700  /* the daemon does not wait for long */
 
 struct batch {
 	struct batch *next;
@@ -27,8 +27,8 @@ struct push {
 	struct curl_slist *headers;
 	char *url, *name, *shown; /* the URL without secrets */
 	struct batch *first, **end;
-	size_t waiting, limit;   /* bytes */
-	uint64_t lost;           /* records, since the last push_send() */
+	size_t waiting, limit;      /* bytes */
+	uint64_t lost;              /* records, since the last push_send() */
 	int64_t retry_ns, delay_ns; /* not before; 0: at once */
 	char error[400], lost_why[480];
 	char answer[ANSWER_MAX + 1];
@@ -70,7 +70,8 @@ void push_add(struct push *p, const void *data, size_t len, uint32_t records)
 	memcpy(b->data, data, len);
 	while (p->first && p->waiting + len > p->limit) {
 		char why[450];
-		snprintf(why, sizeof why, "the backlog is full, and the oldest records go%s%s", *p->error ? ": " : "", p->error);
+		snprintf(why, sizeof why, "the backlog is full, and the oldest records go%s%s", *p->error ? ": " : "",
+			 p->error);
 		lose_first(p, why);
 	}
 	*p->end = b;
@@ -135,7 +136,8 @@ static int send_first(struct push *p)
 	if (rc != CURLE_OK)
 		snprintf(p->error, sizeof p->error, "%s: %s", p->shown, *why ? why : curl_easy_strerror(rc));
 	else
-		snprintf(p->error, sizeof p->error, "%s: answered %ld%s%s", p->shown, status, *p->answer ? ": " : "", p->answer);
+		snprintf(p->error, sizeof p->error, "%s: answered %ld%s%s", p->shown, status, *p->answer ? ": " : "",
+			 p->answer);
 	if (rc == CURLE_OK && !may_come_later(status)) {
 		lose_first(p, p->error);
 		*p->error = '\0';
@@ -222,7 +224,8 @@ static void set_up(struct push *p, const struct push_config *c)
 	curl_easy_setopt(curl, CURLOPT_PROTOCOLS_STR, "http,https");
 	curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, on_answer);
 	curl_easy_setopt(curl, CURLOPT_WRITEDATA, p);
-	curl_easy_setopt(curl, CURLOPT_TIMEOUT_MS, (long)(probed_sink_option(c->args, c->base + PUSH_TIMEOUT)->i / NS_PER_MS));
+	curl_easy_setopt(curl, CURLOPT_TIMEOUT_MS,
+			 (long)(probed_sink_option(c->args, c->base + PUSH_TIMEOUT)->i / NS_PER_MS));
 	curl_easy_setopt(curl, CURLOPT_CAPATH, NULL); /* with it the bundle is read again for each handshake */
 	curl_easy_setopt(curl, CURLOPT_SSL_VERIFYPEER, verify ? 1L : 0L);
 	curl_easy_setopt(curl, CURLOPT_SSL_VERIFYHOST, verify ? 2L : 0L);
@@ -293,13 +296,14 @@ void push_free(struct push *p)
 	char error[500] = "there was no time left";
 	uint64_t lost = 0;
 	p->retry_ns = 0;
-	for (int32_t rc; (rc = push_send(p, AT_END_NS, error, sizeof error)) > 0;)
+	curl_easy_setopt(p->curl, CURLOPT_TIMEOUT_MS, (long)AT_END_MS);
+	for (int32_t rc; (rc = push_send(p, AT_END_MS * NS_PER_MS, error, sizeof error)) > 0;)
 		lost += (uint64_t)rc;
 	for (const struct batch *b = p->first; b; b = b->next)
 		lost += b->records;
 	if (lost)
-		p->host->log(PROBED_LOG_ERROR, "sink %s: ends with %llu records that could not be delivered: %s", p->name,
-		             (unsigned long long)lost, error);
+		p->host->log(PROBED_LOG_ERROR, "sink %s: ends with %llu records that could not be delivered: %s",
+			     p->name, (unsigned long long)lost, error);
 	destroy(p);
 }
 

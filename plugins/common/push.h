@@ -18,18 +18,32 @@
 enum { PUSH_HEADER, PUSH_USER, PUSH_PASSWORD, PUSH_TIMEOUT, PUSH_BACKLOG, PUSH_TLS_CA, PUSH_TLS_VERIFY, PUSH_OPTIONS };
 
 #define PUSH_OPTION_TABLE(base) \
-	[(base) + PUSH_HEADER] = { .name = "header", .type = PROBED_TYPE_MAP, .flags = PROBED_OPTION_SECRET, \
-	                           .help = "More request headers." }, \
-	[(base) + PUSH_USER] = { .name = "user", .type = PROBED_TYPE_STRING, .help = "User name, for basic authentication." }, \
-	[(base) + PUSH_PASSWORD] = { .name = "password", .type = PROBED_TYPE_SECRET, .help = "The password that belongs to it." }, \
-	[(base) + PUSH_TIMEOUT] = { .name = "timeout", .type = PROBED_TYPE_DURATION, .def = "3s", .min = 100000000, \
-	                            .max = INT64_C(60000000000), .help = "How long a request may take." }, \
-	[(base) + PUSH_BACKLOG] = { .name = "backlog", .type = PROBED_TYPE_SIZE, .def = "8MiB", .min = 64 << 10, .max = 1 << 30, \
-	                           .help = "Bytes that wait while the server does not take them; beyond, the oldest go." }, \
-	[(base) + PUSH_TLS_CA] = { .name = "tls.ca", .type = PROBED_TYPE_STRING, \
-	                           .help = "File of certificates to trust, instead of the system's." }, \
-	[(base) + PUSH_TLS_VERIFY] = { .name = "tls.verify", .type = PROBED_TYPE_BOOLEAN, .def = "yes", \
-	                               .help = "Whether the server's certificate is checked." }
+	[(base) + PUSH_HEADER] = { \
+		.name = "header", .type = PROBED_TYPE_MAP, .flags = PROBED_OPTION_SECRET, \
+		.help = "More request headers." \
+	}, \
+	[(base) + PUSH_USER] = { \
+		.name = "user", .type = PROBED_TYPE_STRING, .help = "User name, for basic authentication." \
+	}, \
+	[(base) + PUSH_PASSWORD] = { \
+		.name = "password", .type = PROBED_TYPE_SECRET, .help = "The password that belongs to it." \
+	}, \
+	[(base) + PUSH_TIMEOUT] = { \
+		.name = "timeout", .type = PROBED_TYPE_DURATION, .def = "3s", .min = 100000000, \
+		.max = INT64_C(60000000000), .help = "How long a request may take." \
+	}, \
+	[(base) + PUSH_BACKLOG] = { \
+		.name = "backlog", .type = PROBED_TYPE_SIZE, .def = "8MiB", .min = 64 << 10, .max = 1 << 30, \
+		.help = "Bytes that wait while the server does not take them; beyond, the oldest go." \
+	}, \
+	[(base) + PUSH_TLS_CA] = { \
+		.name = "tls.ca", .type = PROBED_TYPE_STRING, \
+		.help = "File of certificates to trust, instead of the system's." \
+	}, \
+	[(base) + PUSH_TLS_VERIFY] = { \
+		.name = "tls.verify", .type = PROBED_TYPE_BOOLEAN, .def = "yes", \
+		.help = "Whether the server's certificate is checked." \
+	}
 
 struct push;
 

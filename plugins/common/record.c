@@ -11,8 +11,8 @@
 
 static const char *const outcomes[RECORD_OUTCOMES] = { "ok", "fail", "error", "unknown" };
 static const char *const reasons[PROBED_REASONS] = {
-	NULL,    "other",    "resolve",     "refused", "unreachable", "timeout",    "reset",
-	"tls",   "protocol", "expectation", "crashed", "cancelled",   "overloaded", "permission", "internal",
+	NULL,       "other",       "resolve", "refused",   "unreachable", "timeout",    "reset",    "tls",
+	"protocol", "expectation", "crashed", "cancelled", "overloaded",  "permission", "internal",
 };
 static const char *const phases[PROBED_PHASES] = { "resolve", "connect", "tls", "send", "wait", "receive" };
 

@@ -9,9 +9,9 @@
 #define FACTS_MAX 256
 
 const double series_bounds[SERIES_BUCKETS - 1] = { 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1,
-	                                           0.25,  0.5,    1,     2.5,  5,     10 };
+						   0.25,  0.5,    1,     2.5,  5,     10 };
 const char *const series_labels[SERIES_BUCKETS] = { "0.001", "0.0025", "0.005", "0.01", "0.025", "0.05", "0.1",
-	                                            "0.25",  "0.5",    "1.0",   "2.5",  "5.0",   "10.0", "+Inf" };
+						    "0.25",  "0.5",    "1.0",   "2.5",  "5.0",   "10.0", "+Inf" };
 
 static void clear_facts(struct series *s)
 {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * series.h - what sinks of metrics remember of each target and sub-result: counters, a histogram of latency, and the last
- * verdict, as /metrics has them. Bounded; what was long not heard of is forgotten. One thread.
+ * series.h - what sinks of metrics remember of each target and sub-result: counters, a histogram of latency, and the
+ * last verdict, as /metrics has them. Bounded; what was long not heard of is forgotten. One thread.
  */
 #ifndef COMMON_SERIES_H
 #define COMMON_SERIES_H

@@ -2,6 +2,7 @@
 /* text.c - see text.h */
 #include "text.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -57,7 +58,7 @@ size_t text_utf8(const char *text, size_t n)
 		     : s[0] >= 0xc2 && s[0] <= 0xdf ? 2
 		     : (s[0] & 0xf0) == 0xe0        ? 3
 		     : s[0] >= 0xf0 && s[0] <= 0xf4 ? 4
-		                                    : 0;
+						    : 0;
 	if (!len || len > n)
 		return 0;
 	for (size_t i = 1; i < len; i++)
@@ -67,6 +68,17 @@ size_t text_utf8(const char *text, size_t n)
 	    (s[0] == 0xf4 && s[1] > 0x8f))
 		return 0;
 	return len;
+}
+
+int text_is_clean(const char *s, size_t n)
+{
+	size_t len;
+	for (size_t i = 0; i < n; i += len) {
+		len = s[i] ? text_utf8(s + i, n - i) : 0;
+		if (!len)
+			return 0;
+	}
+	return 1;
 }
 
 void text_clean(struct text *t, const char *s, size_t n)
@@ -193,6 +205,10 @@ void text_ms(struct text *t, int64_t ns)
 void text_float(struct text *t, double v)
 {
 	char number[40];
+	if (v > -1e15 && v < 1e15 && v == (double)(int64_t)v && !(v == 0 && signbit(v))) {
+		text_int(t, (int64_t)v);
+		return;
+	}
 	for (int precision = 15; precision <= 17; precision++) {
 		snprintf(number, sizeof number, "%.*g", precision, v);
 		if (strtod(number, NULL) == v)

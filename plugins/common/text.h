@@ -21,6 +21,8 @@ void text_put(struct text *t, const char *s, size_t n);
 void text_puts(struct text *t, const char *s);
 void text_putc(struct text *t, char c);
 
+/* Is it UTF-8 throughout, without a NUL? */
+int text_is_clean(const char *s, size_t n);
 /* What is no UTF-8, and NUL, becomes U+FFFD. */
 void text_clean(struct text *t, const char *s, size_t n);
 /* A JSON string with its quotes; what is no UTF-8 becomes U+FFFD. */

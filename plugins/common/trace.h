@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* trace.h - the ids of a probe's trace and span, as the core's {{traceparent}} sends them along: derived from the result's
- * id, so that nothing has to be handed over. */
+/* trace.h - the ids of a probe's trace and span, as the core's {{traceparent}} sends them along: derived from the
+ * result's id, so that nothing has to be handed over. */
 #ifndef COMMON_TRACE_H
 #define COMMON_TRACE_H
 
@@ -28,7 +28,7 @@ static inline void trace_span(uint64_t a, uint64_t b, uint8_t span[8])
 	trace_put(v ? v : 1, span);
 }
 
-static inline void trace_ids(uint64_t epoch, uint64_t seq, uint8_t trace[16], uint8_t span[8])
+static inline void trace_of_probe(uint64_t epoch, uint64_t seq, uint8_t trace[16], uint8_t span[8])
 {
 	trace_put(epoch, trace);
 	trace_put(epoch || seq ? seq : 1, trace + 8);

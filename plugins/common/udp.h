@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* udp.h - lines sent by UDP, for sinks: several in a datagram, separated by line feeds. One thread, which blocks while a
- * name is resolved. */
+/* udp.h - lines sent by UDP, for sinks: several in a datagram, separated by line feeds. One thread, which blocks while
+ * a name is resolved. */
 #ifndef COMMON_UDP_H
 #define COMMON_UDP_H
 

@@ -114,9 +114,10 @@ static int parse_column(struct columns *c, char *text, size_t *n_fields, char *e
 		struct field *f = &col->fields[col->n++];
 		if (parse_field(trim(next), f)) {
 			snprintf(error, error_size,
-			         "unknown field \"%s\": expected one of id, time, target, sub, plan, driver, outcome, reason, message, "
-			         "event, latency, service, lag, failed, phase.NAME, fact.NAME or header.NAME",
-			         trim(next));
+				 "unknown field \"%s\": expected one of id, time, target, sub, plan, driver, outcome, "
+				 "reason, message, "
+				 "event, latency, service, lag, failed, phase.NAME, fact.NAME or header.NAME",
+				 trim(next));
 			return -1;
 		}
 		c->events |= f->kind == KIND_EVENT;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * columns.h - which fields of a record make a row: `heading=field|field`, separated by commas; the first field that has a
- * value is taken. One thread.
+ * columns.h - which fields of a record make a row: `heading=field|field`, separated by commas; the first field that has
+ * a value is taken. One thread.
  */
 #ifndef CSV_COLUMNS_H
 #define CSV_COLUMNS_H

@@ -9,24 +9,33 @@
 #include "../common/outfile.h"
 #include "columns.h"
 
-#define DEFAULT_COLUMNS                                                                                            \
-	"time,target,sub,driver,outcome,reason,latency,service,lag,phase.resolve,phase.connect,phase.tls,phase.send," \
+#define DEFAULT_COLUMNS                                                                                                \
+	"time,target,sub,driver,outcome,reason,latency,service,lag,phase.resolve,phase.connect,phase.tls,phase.send,"  \
 	"phase.wait,phase.receive,message"
-#define SENDIT_COLUMNS                                                                                          \
-	"ts=time,url=fact.url|target,type=driver,status=fact.status|fact.rcode,duration_ms=latency,bytes=fact.bytes.in," \
+#define SENDIT_COLUMNS                                                                                                 \
+	"ts=time,url=fact.url|target,type=driver,status=fact.status|fact.rcode,duration_ms=latency,bytes=fact.bytes."  \
+	"in,"                                                                                                          \
 	"error=message|reason"
 
 enum { OPT_COLUMNS = OUTFILE_OPTIONS, OPT_PRESET, OPT_TIME };
 
 static const struct probed_option options[] = {
 	OUTFILE_OPTION_TABLE(0, PROBED_OPTION_REQUIRED),
-	[OPT_COLUMNS] = { .name = "columns", .type = PROBED_TYPE_STRING,
-	                  .help = "Fields of the record, with commas between; heading=field gives a column another name, and "
-	                          "field|field takes the first that has a value." },
-	[OPT_PRESET] = { .name = "preset", .type = PROBED_TYPE_CHOICE, .def = "probed", .choices = "probed|sendit",
-	                 .help = "Columns where none are named; sendit: ts,url,type,status,duration_ms,bytes,error." },
-	[OPT_TIME] = { .name = "time_format", .type = PROBED_TYPE_CHOICE, .def = "rfc3339", .choices = "rfc3339|unix|unix_ms",
-	               .help = "How times are written: as text in UTC, or seconds or milliseconds since 1970." },
+	[OPT_COLUMNS] = { .name = "columns",
+			  .type = PROBED_TYPE_STRING,
+			  .help = "Fields of the record, with commas between; heading=field gives a column another "
+				  "name, and "
+				  "field|field takes the first that has a value." },
+	[OPT_PRESET] = { .name = "preset",
+			 .type = PROBED_TYPE_CHOICE,
+			 .def = "probed",
+			 .choices = "probed|sendit",
+			 .help = "Columns where none are named; sendit: ts,url,type,status,duration_ms,bytes,error." },
+	[OPT_TIME] = { .name = "time_format",
+		       .type = PROBED_TYPE_CHOICE,
+		       .def = "rfc3339",
+		       .choices = "rfc3339|unix|unix_ms",
+		       .help = "How times are written: as text in UTC, or seconds or milliseconds since 1970." },
 };
 
 struct csv {
@@ -59,7 +68,7 @@ static struct columns *make_columns(const struct probed_sink_args *args, char *e
 }
 
 static int32_t sink_open(const struct probed_sink_args *args, int32_t check, void **sink, char *error,
-                         uint64_t error_size)
+			 uint64_t error_size)
 {
 	if (outfile_check(args, 0, error, error_size))
 		return -1;
@@ -85,7 +94,7 @@ static void add(void *ctx, struct text *t, const struct probed_record *r)
 }
 
 static int32_t sink_write(void *sink, uint32_t n, const struct probed_record *const *records, char *error,
-                          uint64_t error_size)
+			  uint64_t error_size)
 {
 	struct csv *s = sink;
 	return outfile_write(s->file, n, records, add, s->columns, error, error_size);
@@ -111,14 +120,14 @@ static int32_t load(const struct probed_host *h)
 
 static const struct probed_sink sinks[] = {
 	{
-		.name = "csv",
-		.summary = "Appends a row of chosen columns for each result to a file.",
-		PROBED_TABLE(options, option, options),
-		.open = sink_open,
-		.write = sink_write,
-		.flush = sink_flush,
-		.reopen = sink_reopen,
-		.close = sink_close,
+	    .name = "csv",
+	    .summary = "Appends a row of chosen columns for each result to a file.",
+	    PROBED_TABLE(options, option, options),
+	    .open = sink_open,
+	    .write = sink_write,
+	    .flush = sink_flush,
+	    .reopen = sink_reopen,
+	    .close = sink_close,
 	},
 };
 

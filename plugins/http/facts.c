@@ -10,6 +10,11 @@
 #define NS_PER_S INT64_C(1000000000)
 #define MAX_VALUE 8192
 
+static bool wanted(const struct fetch *f, uint32_t fact, const char *name)
+{
+	return !PROBED_HOST_HAS(host, fact_wanted) || host->fact_wanted(f->probe, fact, name);
+}
+
 static void text(struct fetch *f, uint32_t fact, const char *s)
 {
 	if (s)
@@ -47,15 +52,15 @@ void facts_hop(struct fetch *f)
 	curl_off_t down = 0, up = 0;
 
 	curl_easy_getinfo(f->easy, CURLINFO_RESPONSE_CODE, &status);
-	curl_easy_getinfo(f->easy, CURLINFO_PRIMARY_IP, &ip);
 	curl_easy_getinfo(f->easy, CURLINFO_REQUEST_SIZE, &request);
 	curl_easy_getinfo(f->easy, CURLINFO_SIZE_DOWNLOAD_T, &down);
 	curl_easy_getinfo(f->easy, CURLINFO_SIZE_UPLOAD_T, &up);
 	f->in += (uint64_t)down;
 	/* libcurl counts a small body with the request that it was sent in one piece with */
 	f->out += (uint64_t)(f->body_len < 65536 ? request : request + up);
-	if (!status)
+	if (!status || !wanted(f, FACT_HOPS, NULL))
 		return;
+	curl_easy_getinfo(f->easy, CURLINFO_PRIMARY_IP, &ip);
 	url_clean(f->url, url, sizeof(url));
 	const struct probed_cell row[] = {
 		{ .type = PROBED_TYPE_STRING, .s = url, .len = strlen(url) },
@@ -67,32 +72,40 @@ void facts_hop(struct fetch *f)
 }
 
 /* A header that came several times is one value, joined as RFC 9110 says. */
-static void header_give(struct fetch *f, struct curl_header *h, struct quota *quota)
+static const char *joined(struct fetch *f, const char *name, size_t amount, char *value, size_t size)
+{
+	size_t len = 0;
+	value[0] = '\0';
+	for (size_t i = 0; i < amount; i++) {
+		struct curl_header *each;
+		if (curl_easy_header(f->easy, name, i, CURLH_HEADER, -1, &each) != CURLHE_OK)
+			break;
+		int put = snprintf(value + len, size - len, "%s%s", i ? ", " : "", each->value);
+		len += (size_t)put;
+		if (len >= size)
+			break;
+	}
+	return value;
+}
+
+static void header_give(struct fetch *f, const struct curl_header *h, struct quota *quota)
 {
 	char name[128], value[MAX_VALUE];
-	size_t n = 0, len = 0;
+	const char *text = h->value;
+	size_t n = 0;
 
 	for (; h->name[n] && n + 1 < sizeof(name); n++)
 		name[n] = h->name[n] >= 'A' && h->name[n] <= 'Z' ? (char)(h->name[n] | 0x20) : h->name[n];
 	name[n] = '\0';
-	if (h->amount == 1) {
-		host->fact_string(f->probe, FACT_HEADER, name, h->value, strlen(h->value));
-		quota_header(quota, name, h->value, host->wall());
+	bool is_quota = f->quota && strstr(name, "rate"), is_wanted = wanted(f, FACT_HEADER, name);
+	if (!is_quota && !is_wanted)
 		return;
-	}
-	for (size_t i = 0, amount = h->amount; i < amount; i++) {
-		struct curl_header *each;
-		if (curl_easy_header(f->easy, name, i, CURLH_HEADER, -1, &each) != CURLHE_OK)
-			break;
-		int put = snprintf(value + len, sizeof(value) - len, "%s%s", i ? ", " : "", each->value);
-		len += (size_t)put;
-		if (len >= sizeof(value)) {
-			len = sizeof(value) - 1;
-			break;
-		}
-	}
-	host->fact_string(f->probe, FACT_HEADER, name, value, len);
-	quota_header(quota, name, value, host->wall());
+	if (h->amount > 1)
+		text = joined(f, name, h->amount, value, sizeof(value));
+	if (is_wanted)
+		host->fact_string(f->probe, FACT_HEADER, name, text, strlen(text));
+	if (is_quota)
+		quota_header(quota, name, text, host->wall());
 }
 
 static void quota_give(struct fetch *f, const struct quota *quota)
@@ -107,6 +120,8 @@ static void headers_give(struct fetch *f)
 {
 	struct curl_header *h = NULL;
 	struct quota quota = QUOTA_NONE;
+	if (!f->quota && !wanted(f, FACT_HEADER, NULL))
+		return;
 	while ((h = curl_easy_nextheader(f->easy, CURLH_HEADER, -1, h))) {
 		size_t index = h->index;
 		struct curl_header copy = *h;
@@ -150,25 +165,37 @@ static void sizes_give(struct fetch *f)
 	host->fact_integer(f->probe, FACT_BODY_TRUNCATED, NULL, f->truncated);
 }
 
+static void address_give(struct fetch *f)
+{
+	char *ip = NULL;
+	if (!wanted(f, FACT_IP, NULL) && !wanted(f, FACT_FAMILY, NULL))
+		return;
+	curl_easy_getinfo(f->easy, CURLINFO_PRIMARY_IP, &ip);
+	if (!ip || !*ip)
+		return;
+	text(f, FACT_IP, ip);
+	host->fact_integer(f->probe, FACT_FAMILY, NULL, strchr(ip, ':') ? 6 : 4);
+}
+
 void facts_answer(struct fetch *f)
 {
 	char url[2048];
-	char *ip = NULL, *type = NULL;
+	char *type = NULL;
 
-	curl_easy_getinfo(f->easy, CURLINFO_PRIMARY_IP, &ip);
-	if (ip && *ip) {
-		text(f, FACT_IP, ip);
-		host->fact_integer(f->probe, FACT_FAMILY, NULL, strchr(ip, ':') ? 6 : 4);
-	}
+	address_give(f);
 	host->fact_integer(f->probe, FACT_REDIRECTS, NULL, f->redirects);
-	text(f, FACT_URL, url_clean(f->url, url, sizeof(url)));
-	certs_peer_facts(&f->peer, host, f->probe, FACT_TLS_BASE);
+	if (wanted(f, FACT_URL, NULL))
+		text(f, FACT_URL, url_clean(f->url, url, sizeof(url)));
+	if (f->is_https)
+		certs_peer_facts(&f->peer, host, f->probe, FACT_TLS_BASE);
 	status_give(f);
 	if (!f->in_header || f->too_long)
 		return;
 	version_give(f);
 	headers_give(f);
-	curl_easy_getinfo(f->easy, CURLINFO_CONTENT_TYPE, &type);
-	text(f, FACT_CONTENT_TYPE, type);
+	if (wanted(f, FACT_CONTENT_TYPE, NULL)) {
+		curl_easy_getinfo(f->easy, CURLINFO_CONTENT_TYPE, &type);
+		text(f, FACT_CONTENT_TYPE, type);
+	}
 	sizes_give(f);
 }

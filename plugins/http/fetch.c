@@ -15,17 +15,24 @@
 #include "http/http.h"
 #include "http/url.h"
 
+#define ADDRS_KEPT_NS INT64_C(1000000000)
+
 static void hop_begin(struct fetch *f);
 static void hop_go(struct fetch *f, bool new_host);
 static void attempt(struct fetch *f);
 
-static struct fetch *fetch_of(void *arg)
+static struct fetch *awake(void *arg)
 {
 	struct fetch *f = arg;
 	if (f->magic != FETCH_MAGIC)
 		abort();
 	host->attribute(f->probe);
 	return f;
+}
+
+struct fetch *fetch_of(void *handle)
+{
+	return awake(((struct handle *)handle)->f);
 }
 
 void fetch_stage(struct fetch *f, enum stage stage)
@@ -44,28 +51,18 @@ void fetch_stage(struct fetch *f, enum stage stage)
 
 /* --- the end ------------------------------------------------------------------------------------- */
 
-static void easy_give(struct worker *w, CURL *easy)
-{
-	curl_easy_setopt(easy, CURLOPT_SHARE, NULL);
-	curl_easy_setopt(easy, CURLOPT_COOKIELIST, "ALL");
-	curl_easy_reset(easy);
-	if (w->n_spare < sizeof(w->spare) / sizeof(w->spare[0]))
-		w->spare[w->n_spare++] = easy;
-	else
-		curl_easy_cleanup(easy);
-}
-
-static void release(struct fetch *f)
+static void release(struct fetch *f, bool good)
 {
 	mux_remove(f);
 	certs_peer_clear(&f->peer);
-	if (f->easy)
-		easy_give(f->worker, f->easy);
+	if (f->handle)
+		handle_give(f->worker, f->target, f->handle, good);
 	if (f->lookup)
 		host->resolve_cancel(f->lookup);
 	if (f->timer)
 		host->timer_free(f->timer);
 	request_free(f);
+	f->handle = NULL;
 	f->easy = NULL;
 	f->lookup = NULL;
 	f->timer = NULL;
@@ -74,7 +71,7 @@ static void release(struct fetch *f)
 static void finish(struct fetch *f, uint32_t outcome, uint32_t reason, const char *message)
 {
 	struct probed_probe *probe = f->probe;
-	release(f);
+	release(f, outcome == PROBED_OK);
 	f->magic = 0;
 	host->complete(probe, outcome, reason, message);
 }
@@ -101,7 +98,7 @@ static uint32_t reason_of(const struct fetch *f, CURLcode code, long error)
 		return error ? net_reason((int)error) : PROBED_REASON_UNREACHABLE;
 	case CURLE_SSL_CONNECT_ERROR:
 		/* an end of the connection during the handshake comes as an error of TLS, but not from OpenSSL */
-		return strstr(f->error, "SSL routines") && !strstr(f->error, "unexpected eof") ? PROBED_REASON_TLS :
+		return strstr(f->handle->error, "SSL routines") && !strstr(f->handle->error, "unexpected eof") ? PROBED_REASON_TLS :
 		                                                                                  PROBED_REASON_RESET;
 	case CURLE_PEER_FAILED_VERIFICATION:
 	case CURLE_SSL_CERTPROBLEM:
@@ -115,7 +112,7 @@ static uint32_t reason_of(const struct fetch *f, CURLcode code, long error)
 	case CURLE_RECV_ERROR:
 	case CURLE_SEND_ERROR:
 		/* with TLS 1.3 a server's refusal of our certificate comes after the handshake */
-		return strstr(f->error, "alert") ? PROBED_REASON_TLS : PROBED_REASON_RESET;
+		return strstr(f->handle->error, "alert") ? PROBED_REASON_TLS : PROBED_REASON_RESET;
 	case CURLE_GOT_NOTHING:
 	case CURLE_PARTIAL_FILE:
 	case CURLE_SEND_FAIL_REWIND:
@@ -152,10 +149,10 @@ static void fail_with(struct fetch *f, CURLcode code)
 		long os = f->os_error ? f->os_error : error;
 		/* libcurl gives up on a handshake by this code too, when it has no errno to tell */
 		fail(f, reason, "connect to %s (%s): %s", f->host, net_ip_text(a, ip, sizeof(ip)),
-		     os ? strerror((int)os) : *f->error ? f->error : curl_easy_strerror(code));
+		     os ? strerror((int)os) : *f->handle->error ? f->handle->error : curl_easy_strerror(code));
 	} else if (reason == PROBED_REASON_TLS && f->peer.judged && f->peer.verify && f->peer.verdict != X509_V_OK) {
 		fail(f, reason, "%s: %s", f->host, certs_error(&f->peer, why, sizeof(why)));
-	} else if (reason == PROBED_REASON_TLS && (text = strstr(f->error, "routines:"))) {
+	} else if (reason == PROBED_REASON_TLS && (text = strstr(f->handle->error, "routines:"))) {
 		/* "OpenSSL/3.0.22: error:0A00010B:SSL routines::wrong version number" is for nobody */
 		text = strrchr(text, ':') + 1;
 		fail(f, reason, "%s: TLS failed: %s%s", f->host, text,
@@ -165,7 +162,7 @@ static void fail_with(struct fetch *f, CURLcode code)
 	} else if (code == CURLE_GOT_NOTHING) {
 		fail(f, reason, "%s: the server closed the connection without an answer", f->host);
 	} else {
-		fail(f, reason, "%s: %s", f->host, *f->error ? f->error : curl_easy_strerror(code));
+		fail(f, reason, "%s: %s", f->host, *f->handle->error ? f->handle->error : curl_easy_strerror(code));
 	}
 }
 
@@ -188,8 +185,10 @@ static bool redirect(struct fetch *f, const char *location, long status)
 		fail(f, PROBED_REASON_OVERLOADED, "out of memory");
 		return false;
 	}
-	free(f->url);
-	f->url = url;
+	if (!f->origin)
+		f->origin = origin_of(f->url);
+	free(f->own_url);
+	f->url = f->own_url = url;
 	f->method = url_redirect_method(status, f->method, &keep_body);
 	if (!keep_body) {
 		f->body = NULL;
@@ -240,7 +239,7 @@ void fetch_done(struct fetch *f, CURLcode code)
 
 static void on_timer(void *arg)
 {
-	struct fetch *f = fetch_of(arg);
+	struct fetch *f = awake(arg);
 
 	if (f->stage == STAGE_GATE) {
 		int64_t wait = host->gate(f->probe, f->host);
@@ -271,21 +270,16 @@ static bool timer_at(struct fetch *f, int64_t at_ns)
 static void attempt(struct fetch *f)
 {
 	const struct probed_addr *a = &f->addrs[f->next_addr++];
-	char ip[INET6_ADDRSTRLEN];
 
-	net_ip_text(a, ip, sizeof(ip));
-	snprintf(f->connect_to_text, sizeof(f->connect_to_text), a->family == 4 ? "::%s:" : "::[%s]:", ip);
 	f->os_error = 0;
 	f->fd = -1;
-	f->error[0] = '\0';
 	f->body_bytes = f->hop_header = 0;
 	f->n_headers = 0;
 	f->body_begun = f->discard = f->truncated = false;
 	fetch_stage(f, STAGE_CONNECT);
-	net_addr_facts(host, f->probe, FACT_IP, FACT_FAMILY, a);
-	request_set(f);
-	if (a->family == 6 && a->scope_id)
-		curl_easy_setopt(f->easy, CURLOPT_ADDRESS_SCOPE, (long)a->scope_id);
+	if (!PROBED_HOST_HAS(host, fact_wanted) || host->fact_wanted(f->probe, FACT_IP, NULL))
+		net_addr_facts(host, f->probe, FACT_IP, FACT_FAMILY, a);
+	request_set(f, a);
 	unsigned left = f->n_addrs - f->next_addr;
 	if (left && !timer_at(f, net_share_ends(host, f->probe, left)))
 		return;
@@ -294,10 +288,34 @@ static void attempt(struct fetch *f)
 		fail(f, PROBED_REASON_OVERLOADED, "out of memory");
 }
 
+/* Whoever keeps connections asks for a name once a second. */
+static void addrs_remember(const struct fetch *f)
+{
+	struct target *t = f->target;
+	if (!t->url || !t->reuse || f->redirects)
+		return;
+	if (!t->addrs && !(t->addrs = calloc(HTTP_ADDRS, sizeof(t->addrs[0]))))
+		return;
+	t->n_addrs = f->n_addrs;
+	memcpy(t->addrs, f->addrs, f->n_addrs * sizeof(f->addrs[0]));
+	t->addrs_until_ns = host->now() + ADDRS_KEPT_NS;
+}
+
+static bool addrs_recall(struct fetch *f)
+{
+	const struct target *t = f->target;
+	if (f->redirects || !t->addrs || host->now() >= t->addrs_until_ns)
+		return false;
+	f->next_addr = 0;
+	f->n_addrs = t->n_addrs;
+	memcpy(f->addrs, t->addrs, t->n_addrs * sizeof(f->addrs[0]));
+	return true;
+}
+
 static void on_resolved(void *arg, int32_t status, const char *error, uint32_t n, const struct probed_addr *addrs,
                         uint32_t stride)
 {
-	struct fetch *f = fetch_of(arg);
+	struct fetch *f = awake(arg);
 	f->lookup = NULL;
 	if (status || !n) {
 		fail(f, PROBED_REASON_RESOLVE, "%s: %s", f->host, error ? error : "no address");
@@ -305,48 +323,97 @@ static void on_resolved(void *arg, int32_t status, const char *error, uint32_t n
 	}
 	f->next_addr = 0;
 	f->n_addrs = net_addrs_keep(f->addrs, HTTP_ADDRS, addrs, n, stride);
+	addrs_remember(f);
 	attempt(f);
+}
+
+/* Scheme, host and port of a URL; freed by parts_free(). False: not of ours. */
+struct parts {
+	char *scheme, *host, *port;
+};
+
+static void parts_free(struct parts *p)
+{
+	curl_free(p->scheme);
+	curl_free(p->host);
+	curl_free(p->port);
+}
+
+static bool parts_take(const char *url, struct parts *p)
+{
+	CURLU *u = curl_url();
+	*p = (struct parts){ 0 };
+	bool good = u && !curl_url_set(u, CURLUPART_URL, url, 0) && !curl_url_get(u, CURLUPART_SCHEME, &p->scheme, 0) &&
+		    !curl_url_get(u, CURLUPART_HOST, &p->host, CURLU_PUNYCODE) &&
+		    !curl_url_get(u, CURLUPART_PORT, &p->port, CURLU_DEFAULT_PORT) &&
+		    (!strcmp(p->scheme, "http") || !strcmp(p->scheme, "https"));
+	curl_url_cleanup(u);
+	if (good && *p->host == '[') { /* the address alone */
+		size_t len = strlen(p->host);
+		memmove(p->host, p->host + 1, len);
+		p->host[len - 2] = '\0';
+	}
+	return good;
+}
+
+/* Not the origin of the first URL. */
+static bool is_foreign(const struct fetch *f, const struct parts *p)
+{
+	struct parts o = { 0 };
+	bool foreign = !f->origin || !parts_take(f->origin, &o) || strcmp(p->scheme, o.scheme) || strcasecmp(p->host, o.host) ||
+		       strcmp(p->port, o.port);
+	if (f->origin)
+		parts_free(&o);
+	return foreign;
 }
 
 /* Host, scheme and whether the URL is the first one's origin. NULL, or what is wrong. */
 static const char *url_take(struct fetch *f, bool *new_host)
 {
-	static const char malformed[] = "expected http://HOST/... or https://HOST/...";
-	CURLU *u = curl_url(), *origin = curl_url();
-	char *parts[6] = { 0 };
+	const struct target *t = f->target;
 	const char *wrong = NULL;
+	struct parts p;
 
-	if (!u || !origin || curl_url_set(u, CURLUPART_URL, f->url, 0) || curl_url_set(origin, CURLUPART_URL, f->origin, 0) ||
-	    curl_url_get(u, CURLUPART_SCHEME, &parts[0], 0) || curl_url_get(u, CURLUPART_HOST, &parts[1], CURLU_PUNYCODE) ||
-	    curl_url_get(u, CURLUPART_PORT, &parts[2], CURLU_DEFAULT_PORT) ||
-	    curl_url_get(origin, CURLUPART_SCHEME, &parts[3], 0) || curl_url_get(origin, CURLUPART_HOST, &parts[4], CURLU_PUNYCODE) ||
-	    curl_url_get(origin, CURLUPART_PORT, &parts[5], CURLU_DEFAULT_PORT)) {
-		wrong = malformed;
-	} else if (strcmp(parts[0], "http") && strcmp(parts[0], "https")) {
-		wrong = malformed;
+	if (!f->redirects && t->host) {
+		strcpy(f->host, t->host);
+		f->is_https = t->is_https;
+		return NULL;
+	}
+	if (!parts_take(f->url, &p)) {
+		wrong = "expected http://HOST/... or https://HOST/...";
+	} else if (strlen(p.host) >= sizeof(f->host)) {
+		wrong = "the host's name is too long";
 	} else {
-		const char *name = parts[1];
-		size_t len = strlen(name);
-		if (*name == '[' && len > 2) {
-			name++;
-			len -= 2;
-		}
-		if (len >= sizeof(f->host)) {
-			wrong = "the host's name is too long";
-		} else {
-			*new_host = strlen(f->host) != len || strncasecmp(f->host, name, len);
-			memcpy(f->host, name, len);
-			f->host[len] = '\0';
-			f->is_https = !strcmp(parts[0], "https");
-			f->foreign = strcmp(parts[0], parts[3]) || strcasecmp(parts[1], parts[4]) ||
-			             strcmp(parts[2], parts[5]);
+		*new_host = strcasecmp(f->host, p.host) != 0;
+		strcpy(f->host, p.host);
+		f->is_https = !strcmp(p.scheme, "https");
+		f->foreign = f->redirects && is_foreign(f, &p);
+	}
+	parts_free(&p);
+	return wrong;
+}
+
+void fetch_prepare(struct target *t)
+{
+	const struct probed_value *url = probed_target_option(t->args, OPT_URL), *path = probed_target_option(t->args, OPT_PATH);
+	struct probed_addr addr;
+	struct parts p = { 0 };
+
+	t->url = url_join(url->s ? url->s : "", path->s ? path->s : "");
+	if (!t->url || !parts_take(t->url, &p) || strlen(p.host) >= sizeof(((struct fetch *)0)->host)) {
+		free(t->url); /* each probe says what is wrong */
+		t->url = NULL;
+	} else {
+		t->host = strdup(p.host);
+		t->is_https = !strcmp(p.scheme, "https");
+		/* an address needs no resolver */
+		if (net_literal(p.host, t->args->family, &addr) && (t->addrs = malloc(sizeof(addr)))) {
+			t->addrs[0] = addr;
+			t->n_addrs = 1;
+			t->addrs_until_ns = INT64_MAX;
 		}
 	}
-	for (int i = 0; i < 6; i++)
-		curl_free(parts[i]);
-	curl_url_cleanup(u);
-	curl_url_cleanup(origin);
-	return wrong;
+	parts_free(&p);
 }
 
 static void hop_go(struct fetch *f, bool new_host)
@@ -357,6 +424,10 @@ static void hop_go(struct fetch *f, bool new_host)
 		return;
 	}
 	fetch_stage(f, STAGE_RESOLVE);
+	if (addrs_recall(f)) {
+		attempt(f);
+		return;
+	}
 	f->lookup = host->resolve(f->host, f->target->args->family, on_resolved, f);
 	if (!f->lookup)
 		fail(f, PROBED_REASON_OVERLOADED, "out of memory");
@@ -395,8 +466,9 @@ void fetch_start(void *worker, void *target, void *session, struct probed_probe 
 	f->target = target;
 	f->session = session;
 	f->probe = probe;
-	f->easy = w->n_spare ? w->spare[--w->n_spare] : curl_easy_init();
 	f->fd = -1;
+	f->handle = handle_take(w, f->target, f);
+	f->easy = f->handle ? f->handle->easy : NULL;
 	f->stage = STAGE_RESOLVE;
 	host->phase(probe, PROBED_PHASE_RESOLVE);
 	if (!f->easy) {
@@ -414,6 +486,6 @@ void fetch_cancel(void *worker, struct probed_probe *probe, void *mem)
 {
 	struct fetch *f = mem;
 	(void)worker, (void)probe;
-	release(f);
+	release(f, false);
 	f->magic = 0;
 }

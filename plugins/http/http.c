@@ -111,8 +111,7 @@ static const struct probed_scheme schemes[] = {
 static void worker_free(void *worker)
 {
 	struct worker *w = worker;
-	while (w->n_spare)
-		curl_easy_cleanup(w->spare[--w->n_spare]);
+	handles_free(&w->spare);
 	while (w->fresh) {
 		struct mux *m = w->fresh;
 		w->fresh = m->next;
@@ -168,7 +167,12 @@ static void session_free(void *worker, void *session)
 static void target_free(void *worker, void *target)
 {
 	struct target *t = target;
-	(void)worker;
+	struct worker *w = worker;
+	if (w)
+		w->n_ready -= handles_free(&t->ready);
+	free(t->url);
+	free(t->host);
+	free(t->addrs);
 	certs_ctx_unref(t->certs);
 	curl_slist_free_all(t->headers);
 	curl_slist_free_all(t->foreign_headers);
@@ -297,6 +301,8 @@ static int32_t target_new(void *worker, const struct probed_target_args *args, v
 		t->certs = certs_ctx_get(w->certs, &tls, error, error_size);
 		if (!t->certs)
 			goto failed;
+		if (!request_varies(t))
+			fetch_prepare(t);
 	}
 	*target = t;
 	return 0;

@@ -61,7 +61,23 @@ enum {
 extern const struct probed_host *host;
 
 struct fetch;
+struct target;
 struct worker;
+
+/* An easy handle of libcurl's, and what it points to. Used again and again: with the options of a target whose requests
+ * are all alike as they are, else set anew for each request. */
+struct handle {
+	struct handle *next; /* idle ones */
+	CURL *easy;
+	struct fetch *f;            /* whose it is */
+	const struct target *ready; /* its options are those of this target's first hop; NULL: of no other request */
+	bool jar;                   /* has cookies of its own, not a session's */
+	bool first;                 /* of its session */
+	struct probed_addr to;      /* the address in connect_to */
+	struct curl_slist connect_to;
+	char connect_to_text[80];
+	char error[CURL_ERROR_SIZE];
+};
 
 /* One libcurl multi on the host's loop. */
 struct mux {
@@ -91,8 +107,8 @@ struct worker {
 	unsigned next_keep;
 	struct socket_slot *sockets;
 	size_t n_sockets;
-	CURL *spare[128];
-	unsigned n_spare;
+	struct handle *spare; /* without options */
+	unsigned n_spare, n_ready;
 };
 
 struct target {
@@ -104,6 +120,14 @@ struct target {
 	struct curl_slist *headers, *foreign_headers; /* NULL where they hold templates */
 	char *body_file; /* the content of body = @file */
 	size_t body_file_len;
+	/* Where nothing of the request is a template: */
+	char *url, *host; /* of the first hop; NULL: rendered for each probe */
+	struct handle *ready;
+	bool is_https;
+	struct probed_addr *addrs; /* of host, as long as they may be used again */
+	uint32_t n_addrs;
+	int64_t addrs_until_ns;
+
 	unsigned keep;
 	int64_t body_limit, max_redirects;
 	bool follow, reuse;
@@ -114,6 +138,7 @@ struct target {
 struct session {
 	unsigned magic;
 	CURLSH *cookies;
+	bool used; /* its jar keeps session cookies */
 	struct mux *mux; /* its own connections; NULL until the first reuse */
 };
 
@@ -124,19 +149,20 @@ struct fetch {
 	unsigned magic;
 	enum stage stage;
 	struct worker *worker;
-	const struct target *target;
+	struct target *target;
 	struct session *session;
 	struct probed_probe *probe;
 	struct mux *mux; /* NULL: not in a multi now */
-	CURL *easy;
+	struct handle *handle;
+	CURL *easy; /* the handle's */
 	int fd; /* being connected; -1: none, or done */
 	struct fetch *next_sent;
 	struct probed_lookup *lookup;
 	struct probed_timer *timer;
 	struct curl_slist *headers, *foreign_headers; /* rendered for this probe, NULL: the target's */
-	struct curl_slist connect_to;
-	char connect_to_text[80];
-	char *url, *origin; /* now; and scheme://host:port of the first, to which credentials belong */
+	const char *url; /* now */
+	char *own_url; /* where it is not the target's */
+	char *origin; /* scheme://host:port of the first, to which credentials belong; NULL: there was no redirect */
 	char host[256];     /* of url, without brackets */
 	const char *method, *body;
 	size_t body_len;
@@ -148,9 +174,18 @@ struct fetch {
 	uint64_t in, in_header, hop_header, out, body_bytes;
 	unsigned n_headers;
 	int os_error;
-	bool is_https, foreign, gate_new_host, body_begun, discard, enough, truncated, too_long, big_body;
-	char error[CURL_ERROR_SIZE];
+	bool is_https, foreign, gate_new_host, body_begun, discard, enough, truncated, too_long, big_body, quota;
 };
+
+/* handle.c */
+/* For a probe of this target; NULL out of memory. */
+struct handle *handle_take(struct worker *w, struct target *t, struct fetch *f);
+/* `good`: it may keep its options. */
+void handle_give(struct worker *w, struct target *t, struct handle *h, bool good);
+/* The session's cookies, or a jar that lasts for one probe. */
+void handle_cookies(struct handle *h, struct session *s);
+/* All handles of a list; how many there were. */
+unsigned handles_free(struct handle **list);
 
 /* mux.c */
 struct mux *mux_new(struct worker *w);
@@ -166,11 +201,15 @@ void mux_connected(struct fetch *f);
 void mux_prepare(struct fetch *f);
 
 /* request.c */
+/* Is any part of the target's requests a template? */
+bool request_varies(const struct target *t);
 /* What this probe asks for: URL, method, body, headers; renders templates. NULL, or why it can't be. */
 const char *request_render(struct fetch *f);
-/* Sets all options of f->easy for the present hop. */
-void request_set(struct fetch *f);
+/* Sets the options of f->easy for the present hop, to this address. */
+void request_set(struct fetch *f, const struct probed_addr *a);
 void request_free(struct fetch *f);
+/* scheme://authority of an absolute URL; NULL: it is none. */
+char *origin_of(const char *url);
 /* The headers of a MAP as libcurl's list, twice: as they are, and without those that only the origin may see. 0, or
  * -1 with a line in `error`. */
 int headers_make(const struct probed_value *map, struct curl_slist **own, struct curl_slist **foreign, char *error,
@@ -185,5 +224,9 @@ void fetch_start(void *worker, void *target, void *session, struct probed_probe 
 void fetch_cancel(void *worker, struct probed_probe *probe, void *mem);
 void fetch_done(struct fetch *f, CURLcode code);
 void fetch_stage(struct fetch *f, enum stage stage);
+/* The probe of a handle in libcurl's callbacks. */
+struct fetch *fetch_of(void *handle);
+/* What is the same in all requests of a target, once. */
+void fetch_prepare(struct target *t);
 
 #endif

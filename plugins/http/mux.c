@@ -33,13 +33,13 @@ static void messages_take(struct mux *m)
 			fetch_stage(f, STAGE_WAIT);
 	}
 	while ((msg = curl_multi_info_read(m->multi, &left))) {
-		struct fetch *f = NULL;
+		struct handle *h = NULL;
 		if (msg->msg != CURLMSG_DONE)
 			continue;
 		CURLcode code = msg->data.result;
-		curl_easy_getinfo(msg->easy_handle, CURLINFO_PRIVATE, &f);
-		mux_remove(f);
-		fetch_done(f, code);
+		curl_easy_getinfo(msg->easy_handle, CURLINFO_PRIVATE, &h);
+		mux_remove(h->f);
+		fetch_done(h->f, code);
 	}
 }
 
@@ -133,9 +133,8 @@ static int socket_cb(CURL *easy, curl_socket_t fd, int what, void *arg, void *as
 
 static curl_socket_t open_cb(void *arg, curlsocktype purpose, struct curl_sockaddr *address)
 {
-	struct fetch *f = arg;
+	struct fetch *f = fetch_of(arg);
 	(void)purpose;
-	host->attribute(f->probe);
 	int fd = socket(address->family, address->socktype | SOCK_NONBLOCK | SOCK_CLOEXEC, address->protocol);
 	struct socket_slot *slot = fd < 0 ? NULL : slot_of(f->worker, fd);
 	if (!slot) {
@@ -276,7 +275,7 @@ void mux_connected(struct fetch *f)
 void mux_prepare(struct fetch *f)
 {
 	curl_easy_setopt(f->easy, CURLOPT_OPENSOCKETFUNCTION, open_cb);
-	curl_easy_setopt(f->easy, CURLOPT_OPENSOCKETDATA, f);
+	curl_easy_setopt(f->easy, CURLOPT_OPENSOCKETDATA, f->handle);
 	/* outlives the transfer, and so the probe: belongs to the connection */
 	curl_easy_setopt(f->easy, CURLOPT_CLOSESOCKETFUNCTION, close_cb);
 	curl_easy_setopt(f->easy, CURLOPT_CLOSESOCKETDATA, f->worker);

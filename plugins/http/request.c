@@ -5,6 +5,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "common/net.h"
 #include "http/http.h"
 #include "http/url.h"
 
@@ -117,8 +118,7 @@ static const char *headers_render(struct fetch *f)
 	return headers_make(map, &f->headers, &f->foreign_headers, why, sizeof(why)) < 0 ? why : NULL;
 }
 
-/* scheme://authority of an absolute URL. */
-static char *origin_of(const char *url)
+char *origin_of(const char *url)
 {
 	const char *authority = strstr(url, "://");
 	return authority ? strndup(url, (size_t)(authority - url) + 3 + strcspn(authority + 3, "/?#")) : NULL;
@@ -132,9 +132,10 @@ const char *request_render(struct fetch *f)
 
 	if (!url || !path || !method || !body)
 		return "a template in url, path, method or body could not be rendered";
-	f->url = url_join(url->s ? url->s : "", path->s ? path->s : "");
-	f->origin = f->url ? origin_of(f->url) : NULL;
-	if (!f->origin)
+	if (!t->url)
+		f->own_url = url_join(url->s ? url->s : "", path->s ? path->s : "");
+	f->url = t->url ? t->url : f->own_url;
+	if (!f->url)
 		return "url: expected http://HOST/... or https://HOST/...";
 	if (t->body_file && body->s == probed_target_option(t->args, OPT_BODY)->s) {
 		f->body = t->body_file;
@@ -155,21 +156,12 @@ void request_free(struct fetch *f)
 	curl_slist_free_all(f->headers);
 	curl_slist_free_all(f->foreign_headers);
 	f->headers = f->foreign_headers = NULL;
-	free(f->url);
+	free(f->own_url);
 	free(f->origin);
-	f->url = f->origin = NULL;
+	f->own_url = f->origin = NULL;
 }
 
 /* --- what libcurl calls while it works ------------------------------------------------------------ */
-
-static struct fetch *fetch_of(void *arg)
-{
-	struct fetch *f = arg;
-	if (f->magic != FETCH_MAGIC)
-		abort();
-	host->attribute(f->probe);
-	return f;
-}
 
 static CURLcode ssl_cb(CURL *easy, void *ssl, void *arg)
 {
@@ -191,10 +183,17 @@ static int ready_cb(void *arg, char *remote_ip, char *local_ip, int remote_port,
 	return CURL_PREREQFUNC_OK;
 }
 
+/* RateLimit..., X-Rate-Limit...: quota.c looks closer. */
+static bool is_quota(const char *line, size_t n)
+{
+	size_t x = n > 2 && !strncasecmp(line, "x-", 2) ? 2 : 0;
+	return n > x + 4 && !strncasecmp(line + x, "rate", 4);
+}
+
 static size_t header_cb(char *data, size_t size, size_t n, void *arg)
 {
 	struct fetch *f = fetch_of(arg);
-	(void)size, (void)data;
+	(void)size;
 
 	fetch_stage(f, STAGE_RECEIVE);
 	f->in_header += n;
@@ -205,6 +204,7 @@ static size_t header_cb(char *data, size_t size, size_t n, void *arg)
 			certs_peer_take(&f->peer, info->internals);
 	}
 	f->hop_header += n;
+	f->quota |= is_quota(data, n);
 	f->too_long = f->hop_header > MAX_HEADER_BYTES || ++f->n_headers > MAX_HEADERS;
 	return f->too_long ? 0 : n;
 }
@@ -270,11 +270,10 @@ static void method_set(struct fetch *f)
 		SET(HTTPGET, 1L);
 	}
 	SET(CUSTOMREQUEST, f->method);
-	f->big_body = f->body_len > BIG_BODY;
-	if (f->big_body) {
+	if (f->body_len > BIG_BODY) {
 		SET(NOPROGRESS, 0L);
 		SET(XFERINFOFUNCTION, progress_cb);
-		SET(XFERINFODATA, f);
+		SET(XFERINFODATA, f->handle);
 	}
 }
 
@@ -287,12 +286,6 @@ static void headers_set(struct fetch *f)
 	SET(HTTPHEADER, list);
 	if (!has_header(list, "User-Agent"))
 		SET(USERAGENT, probed_target_option(f->target->args, OPT_USER_AGENT)->s);
-	/* One jar for all hops of a probe, or the virtual user's. Any word begins a jar, even one that is no cookie;
-	 * COOKIEFILE, the usual way, leaks its list with each curl_easy_reset(). */
-	if (f->session)
-		SET(SHARE, f->session->cookies);
-	else
-		SET(COOKIELIST, "Set-Cookie: ");
 }
 
 static void credentials_set(struct fetch *f)
@@ -332,10 +325,6 @@ static void tls_set(struct fetch *f)
 {
 	const struct target *t = f->target;
 
-	certs_peer_clear(&f->peer);
-	f->peer.verify = t->verify;
-	f->peer.host = t->servername && !f->foreign ? t->servername : f->host;
-	f->peer.servername = f->foreign ? NULL : t->servername;
 	SET(CAINFO, NULL);
 	SET(CAPATH, NULL);
 	/* else it would keep the store of the first target for all of them */
@@ -344,21 +333,22 @@ static void tls_set(struct fetch *f)
 	SET(SSL_VERIFYHOST, 0L);
 	SET(SSL_SESSIONID_CACHE, 0L);
 	SET(SSL_CTX_FUNCTION, ssl_cb);
-	SET(SSL_CTX_DATA, f);
+	SET(SSL_CTX_DATA, f->handle);
 }
 
-void request_set(struct fetch *f)
+static void all_set(struct fetch *f)
 {
+	struct handle *h = f->handle;
 	curl_easy_reset(f->easy);
-	SET(PRIVATE, f);
-	SET(ERRORBUFFER, f->error);
+	SET(PRIVATE, h);
+	SET(ERRORBUFFER, h->error);
 	SET(NOSIGNAL, 1L);
 	SET(PROXY, "");
 	SET(PROTOCOLS_STR, "http,https");
 	SET(URL, f->url);
 	/* addresses come from the host's resolver */
-	f->connect_to = (struct curl_slist){ .data = f->connect_to_text };
-	SET(CONNECT_TO, &f->connect_to);
+	h->connect_to = (struct curl_slist){ .data = h->connect_to_text };
+	SET(CONNECT_TO, &h->connect_to);
 	SET(DNS_CACHE_TIMEOUT, 0L);
 	SET(CONNECTTIMEOUT_MS, 3600000L);
 	SET(TCP_NODELAY, 1L);
@@ -367,15 +357,49 @@ void request_set(struct fetch *f)
 		SET(FORBID_REUSE, 1L);
 	}
 	SET(PREREQFUNCTION, ready_cb);
-	SET(PREREQDATA, f);
+	SET(PREREQDATA, h);
 	SET(HEADERFUNCTION, header_cb);
-	SET(HEADERDATA, f);
+	SET(HEADERDATA, h);
 	SET(WRITEFUNCTION, write_cb);
-	SET(WRITEDATA, f);
+	SET(WRITEDATA, h);
 	method_set(f);
 	headers_set(f);
 	credentials_set(f);
 	version_set(f);
 	tls_set(f);
 	mux_prepare(f);
+}
+
+void request_set(struct fetch *f, const struct probed_addr *a)
+{
+	struct handle *h = f->handle;
+	const struct target *t = f->target;
+	char ip[INET6_ADDRSTRLEN];
+
+	if (h->ready != t || f->redirects || a->family != h->to.family || memcmp(a->bytes, h->to.bytes, sizeof(a->bytes))) {
+		snprintf(h->connect_to_text, sizeof(h->connect_to_text), a->family == 4 ? "::%s:" : "::[%s]:",
+		         net_ip_text(a, ip, sizeof(ip)));
+		h->to = *a;
+		all_set(f);
+		if (a->scope_id)
+			SET(ADDRESS_SCOPE, (long)a->scope_id);
+		/* what a digest's server said first would be remembered */
+		h->ready = t->url && t->reuse && t->auth != AUTH_DIGEST && !f->redirects && !a->scope_id ? t : NULL;
+	}
+	handle_cookies(h, f->session);
+	h->error[0] = '\0';
+	f->big_body = f->body_len > BIG_BODY;
+	certs_peer_clear(&f->peer);
+	f->peer.verify = t->verify;
+	f->peer.host = t->servername && !f->foreign ? t->servername : f->host;
+	f->peer.servername = f->foreign ? NULL : t->servername;
+}
+
+bool request_varies(const struct target *t)
+{
+	static const uint32_t parts[] = { OPT_URL, OPT_METHOD, OPT_PATH, OPT_HEADER, OPT_BODY, OPT_USER, OPT_PASSWORD, OPT_TOKEN };
+	for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]); i++)
+		if (probed_target_option(t->args, parts[i])->flags & PROBED_VALUE_TEMPLATE)
+			return true;
+	return false;
 }

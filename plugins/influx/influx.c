@@ -34,17 +34,33 @@ enum {
 static const struct probed_option options[] = {
 	OUTFILE_OPTION_TABLE(BASE_FILE, 0),
 	PUSH_OPTION_TABLE(BASE_PUSH),
-	[OPT_URL] = { .name = "url", .type = PROBED_TYPE_STRING,
-	              .help = "The server, http://host:8086 or udp://host:8089; either this or path." },
-	[OPT_DATABASE] = { .name = "database", .type = PROBED_TYPE_STRING, .def = "probed", .help = "Database, of version 1." },
-	[OPT_RETENTION] = { .name = "retention", .type = PROBED_TYPE_STRING, .help = "Retention policy, of version 1." },
+	[OPT_URL] = { .name = "url",
+		      .type = PROBED_TYPE_STRING,
+		      .help = "The server, http://host:8086 or udp://host:8089; either this or path." },
+	[OPT_DATABASE] = { .name = "database",
+			   .type = PROBED_TYPE_STRING,
+			   .def = "probed",
+			   .help = "Database, of version 1." },
+	[OPT_RETENTION] = { .name = "retention",
+			    .type = PROBED_TYPE_STRING,
+			    .help = "Retention policy, of version 1." },
 	[OPT_ORG] = { .name = "org", .type = PROBED_TYPE_STRING, .help = "Organisation, of version 2." },
-	[OPT_BUCKET] = { .name = "bucket", .type = PROBED_TYPE_STRING, .help = "Bucket; makes the server one of version 2." },
+	[OPT_BUCKET] = { .name = "bucket",
+			 .type = PROBED_TYPE_STRING,
+			 .help = "Bucket; makes the server one of version 2." },
 	[OPT_TOKEN] = { .name = "token", .type = PROBED_TYPE_SECRET, .help = "API token, of version 2." },
-	[OPT_MEASUREMENT] = { .name = "measurement", .type = PROBED_TYPE_STRING, .def = "probed", .help = "Name of the measurement." },
-	[OPT_STRINGS] = { .name = "strings", .type = PROBED_TYPE_BOOLEAN, .def = "no",
-	                  .help = "Whether facts that are texts become fields too, named FACT_text." },
-	[OPT_GZIP] = { .name = "gzip", .type = PROBED_TYPE_BOOLEAN, .def = "yes", .help = "Whether requests are compressed." },
+	[OPT_MEASUREMENT] = { .name = "measurement",
+			      .type = PROBED_TYPE_STRING,
+			      .def = "probed",
+			      .help = "Name of the measurement." },
+	[OPT_STRINGS] = { .name = "strings",
+			  .type = PROBED_TYPE_BOOLEAN,
+			  .def = "no",
+			  .help = "Whether facts that are texts become fields too, named FACT_text." },
+	[OPT_GZIP] = { .name = "gzip",
+		       .type = PROBED_TYPE_BOOLEAN,
+		       .def = "yes",
+		       .help = "Whether requests are compressed." },
 };
 
 struct influx {
@@ -124,7 +140,8 @@ static void put_url(struct text *t, const struct probed_sink_args *args)
 	text_put(t, "", 1);
 }
 
-static struct push *open_push(const struct influx *s, const struct probed_sink_args *args, char *error, uint64_t error_size)
+static struct push *open_push(const struct influx *s, const struct probed_sink_args *args, char *error,
+			      uint64_t error_size)
 {
 	struct text url = { 0 }, token = { 0 };
 	const char *headers[4] = { "Content-Type: text/plain; charset=utf-8" };
@@ -138,7 +155,9 @@ static struct push *open_push(const struct influx *s, const struct probed_sink_a
 	}
 	if (s->gzip)
 		headers[n++] = "Content-Encoding: gzip";
-	struct push_config config = { .host = host, .args = args, .base = BASE_PUSH, .url = url.data, .headers = headers };
+	struct push_config config = {
+		.host = host, .args = args, .base = BASE_PUSH, .url = url.data, .headers = headers
+	};
 	struct push *p = NULL;
 	if (url.failed || token.failed)
 		snprintf(error, error_size, "out of memory");
@@ -180,7 +199,8 @@ static void sink_close(void *sink)
 	free(s);
 }
 
-static int32_t sink_open(const struct probed_sink_args *args, int32_t check, void **sink, char *error, uint64_t error_size)
+static int32_t sink_open(const struct probed_sink_args *args, int32_t check, void **sink, char *error,
+			 uint64_t error_size)
 {
 	static const struct outfile_format format = { 0 };
 	const char *url = text_of(args, OPT_URL), *measurement = text_of(args, OPT_MEASUREMENT);
@@ -216,7 +236,8 @@ static void add(void *ctx, struct text *t, const struct probed_record *r)
 	point_add(&s->format, t, r);
 }
 
-static int32_t sink_write(void *sink, uint32_t n, const struct probed_record *const *records, char *error, uint64_t error_size)
+static int32_t sink_write(void *sink, uint32_t n, const struct probed_record *const *records, char *error,
+			  uint64_t error_size)
 {
 	struct influx *s = sink;
 	if (s->file)
@@ -267,14 +288,14 @@ static int32_t load(const struct probed_host *h)
 
 static const struct probed_sink sinks[] = {
 	{
-		.name = "influx",
-		.summary = "Writes points of InfluxDB's line protocol to a server or a file.",
-		PROBED_TABLE(options, option, options),
-		.open = sink_open,
-		.write = sink_write,
-		.flush = sink_flush,
-		.reopen = sink_reopen,
-		.close = sink_close,
+	    .name = "influx",
+	    .summary = "Writes points of InfluxDB's line protocol to a server or a file.",
+	    PROBED_TABLE(options, option, options),
+	    .open = sink_open,
+	    .write = sink_write,
+	    .flush = sink_flush,
+	    .reopen = sink_reopen,
+	    .close = sink_close,
 	},
 };
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * point.c - see point.h. A field has one type for ever in InfluxDB, and drivers may give one name to different things: so
- * all numbers are floats, and texts are fields of names that end in _text.
+ * point.c - see point.h. A field has one type for ever in InfluxDB, and drivers may give one name to different things:
+ * so all numbers are floats, and texts are fields of names that end in _text.
  */
 #include "point.h"
 
@@ -98,7 +98,7 @@ static void put_facts(const struct point_format *f, struct text *t, const struct
 static void put_fields(const struct point_format *f, struct text *t, const struct probed_record *r)
 {
 	static const char *const names[PROBED_PHASES] = { "phase_resolve", "phase_connect", "phase_tls",
-		                                          "phase_send",    "phase_wait",    "phase_receive" };
+							  "phase_send",    "phase_wait",    "phase_receive" };
 	int n = 0;
 	put_seconds(t, &n, "latency", r->latency_ns);
 	put_seconds(t, &n, "service", r->service_ns);

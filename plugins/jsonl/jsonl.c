@@ -10,7 +10,7 @@ static const struct probed_option options[] = { OUTFILE_OPTION_TABLE(0, PROBED_O
 static const struct probed_host *host;
 
 static int32_t sink_open(const struct probed_sink_args *args, int32_t check, void **sink, char *error,
-                         uint64_t error_size)
+			 uint64_t error_size)
 {
 	static const struct outfile_format format = { 0 };
 	if (outfile_check(args, 0, error, error_size))
@@ -28,7 +28,7 @@ static void add(void *ctx, struct text *t, const struct probed_record *r)
 }
 
 static int32_t sink_write(void *sink, uint32_t n, const struct probed_record *const *records, char *error,
-                          uint64_t error_size)
+			  uint64_t error_size)
 {
 	return outfile_write(sink, n, records, add, NULL, error, error_size);
 }
@@ -56,14 +56,14 @@ static int32_t load(const struct probed_host *h)
 
 static const struct probed_sink sinks[] = {
 	{
-		.name = "jsonl",
-		.summary = "Appends a line of JSON for each result and event to a file.",
-		PROBED_TABLE(options, option, options),
-		.open = sink_open,
-		.write = sink_write,
-		.flush = sink_flush,
-		.reopen = sink_reopen,
-		.close = sink_close,
+	    .name = "jsonl",
+	    .summary = "Appends a line of JSON for each result and event to a file.",
+	    PROBED_TABLE(options, option, options),
+	    .open = sink_open,
+	    .write = sink_write,
+	    .flush = sink_flush,
+	    .reopen = sink_reopen,
+	    .close = sink_close,
 	},
 };
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* remote_write.c - the sink `remote_write`: what /metrics says of targets, pushed to a Prometheus (remote write 1.0). */
+/* remote_write.c - the sink `remote_write`: what /metrics says of targets, pushed to a Prometheus (remote write 1.0).
+ */
 #include <probed/plugin.h>
 
 #include <snappy-c.h>
@@ -15,31 +16,43 @@
 #define FLUSH_NS INT64_C(1000000000)
 #define LABELS_MAX 64
 
-enum {
-	BASE_PUSH,
-	OPT_URL = BASE_PUSH + PUSH_OPTIONS,
-	OPT_INTERVAL,
-	OPT_EXPIRE,
-	OPT_LABEL,
-	OPT_BATCH,
-	OPT_TARGETS
-};
+enum { BASE_PUSH, OPT_URL = BASE_PUSH + PUSH_OPTIONS, OPT_INTERVAL, OPT_EXPIRE, OPT_LABEL, OPT_BATCH, OPT_TARGETS };
 
 static const struct probed_option options[] = {
 	PUSH_OPTION_TABLE(BASE_PUSH),
-	[OPT_URL] = { .name = "url", .type = PROBED_TYPE_URL, .flags = PROBED_OPTION_REQUIRED,
-	              .help = "The receiver, such as http://prometheus:9090/api/v1/write." },
-	[OPT_INTERVAL] = { .name = "interval", .type = PROBED_TYPE_DURATION, .def = "15s", .min = 1000000000,
-	                   .max = INT64_C(3600000000000), .help = "From one push of all series to the next." },
-	[OPT_EXPIRE] = { .name = "expire", .type = PROBED_TYPE_DURATION, .def = "1h", .min = INT64_C(10000000000),
-	                 .max = INT64_C(31536000000000000),
-	                 .help = "Targets without a result for so long are no longer sent; more than their interval." },
-	[OPT_LABEL] = { .name = "label", .type = PROBED_TYPE_MAP, .max = LABELS_MAX,
-	                .help = "Labels of all series; job is probed and instance the host's name unless said here." },
-	[OPT_BATCH] = { .name = "batch", .type = PROBED_TYPE_INTEGER, .def = "2000", .min = 1, .max = 100000,
-	                .help = "Samples in a request." },
-	[OPT_TARGETS] = { .name = "targets", .type = PROBED_TYPE_INTEGER, .def = "100000", .min = 1, .max = 10000000,
-	                  .help = "Targets and sub-results that are remembered; results of further ones are left out." },
+	[OPT_URL] = { .name = "url",
+		      .type = PROBED_TYPE_URL,
+		      .flags = PROBED_OPTION_REQUIRED,
+		      .help = "The receiver, such as http://prometheus:9090/api/v1/write." },
+	[OPT_INTERVAL] = { .name = "interval",
+			   .type = PROBED_TYPE_DURATION,
+			   .def = "15s",
+			   .min = 1000000000,
+			   .max = INT64_C(3600000000000),
+			   .help = "From one push of all series to the next." },
+	[OPT_EXPIRE] = { .name = "expire",
+			 .type = PROBED_TYPE_DURATION,
+			 .def = "1h",
+			 .min = INT64_C(10000000000),
+			 .max = INT64_C(31536000000000000),
+			 .help = "Targets without a result for so long are no longer sent; more than their interval." },
+	[OPT_LABEL] = { .name = "label",
+			.type = PROBED_TYPE_MAP,
+			.max = LABELS_MAX,
+			.help = "Labels of all series; job is probed and instance the host's name unless said here." },
+	[OPT_BATCH] = { .name = "batch",
+			.type = PROBED_TYPE_INTEGER,
+			.def = "2000",
+			.min = 1,
+			.max = 100000,
+			.help = "Samples in a request." },
+	[OPT_TARGETS] = { .name = "targets",
+			  .type = PROBED_TYPE_INTEGER,
+			  .def = "100000",
+			  .min = 1,
+			  .max = 10000000,
+			  .help =
+			      "Targets and sub-results that are remembered; results of further ones are left out." },
 };
 
 struct remote_write {
@@ -73,9 +86,10 @@ static int check_options(const struct probed_sink_args *args, char *error, uint6
 	for (uint32_t i = 0; i < labels->n_items; i++) {
 		const struct probed_item *item = PROBED_AT(struct probed_item, labels->items, labels->item_stride, i);
 		if (!samples_name_ok(item->key)) {
-			snprintf(error, error_size, "label.%s: expected a name of letters, digits and _ that is none of "
-			                            "driver, fact, le, outcome, phase, sub, target, unit",
-			         item->key);
+			snprintf(error, error_size,
+				 "label.%s: expected a name of letters, digits and _ that is none of "
+				 "driver, fact, le, outcome, phase, sub, target, unit",
+				 item->key);
 			return -1;
 		}
 	}
@@ -135,8 +149,9 @@ static void request(void *ctx, const uint8_t *data, size_t len)
 static void tell_refused(struct remote_write *s)
 {
 	if (s->set.refused > s->refused)
-		host->log(PROBED_LOG_WARNING, "remote_write: more targets than \"targets\" allows: %llu results were left out",
-		          (unsigned long long)s->set.refused);
+		host->log(PROBED_LOG_WARNING,
+			  "remote_write: more targets than \"targets\" allows: %llu results were left out",
+			  (unsigned long long)s->set.refused);
 	s->refused = s->set.refused;
 }
 
@@ -182,10 +197,11 @@ static void configure(struct remote_write *s, const struct probed_sink_args *arg
 		snprintf(s->host_name, sizeof s->host_name, "unknown");
 }
 
-static int32_t sink_open(const struct probed_sink_args *args, int32_t check, void **sink, char *error, uint64_t error_size)
+static int32_t sink_open(const struct probed_sink_args *args, int32_t check, void **sink, char *error,
+			 uint64_t error_size)
 {
 	static const char *const headers[] = { "Content-Type: application/x-protobuf", "Content-Encoding: snappy",
-		                               "X-Prometheus-Remote-Write-Version: 0.1.0", NULL };
+					       "X-Prometheus-Remote-Write-Version: 0.1.0", NULL };
 	if (check_options(args, error, error_size))
 		return -1;
 	if (check)
@@ -196,9 +212,11 @@ static int32_t sink_open(const struct probed_sink_args *args, int32_t check, voi
 		return -1;
 	}
 	configure(s, args);
-	struct push_config config = {
-		.host = host, .args = args, .base = BASE_PUSH, .url = probed_sink_option(args, OPT_URL)->s, .headers = headers
-	};
+	struct push_config config = { .host = host,
+				      .args = args,
+				      .base = BASE_PUSH,
+				      .url = probed_sink_option(args, OPT_URL)->s,
+				      .headers = headers };
 	if (set_labels(s, probed_sink_option(args, OPT_LABEL)))
 		snprintf(error, error_size, "out of memory");
 	else
@@ -211,7 +229,8 @@ static int32_t sink_open(const struct probed_sink_args *args, int32_t check, voi
 	return 0;
 }
 
-static int32_t sink_write(void *sink, uint32_t n, const struct probed_record *const *records, char *error, uint64_t error_size)
+static int32_t sink_write(void *sink, uint32_t n, const struct probed_record *const *records, char *error,
+			  uint64_t error_size)
 {
 	struct remote_write *s = sink;
 	int64_t now = host->now();
@@ -240,13 +259,13 @@ static int32_t load(const struct probed_host *h)
 
 static const struct probed_sink sinks[] = {
 	{
-		.name = "remote_write",
-		.summary = "Pushes metrics of the targets to Prometheus by remote write.",
-		PROBED_TABLE(options, option, options),
-		.open = sink_open,
-		.write = sink_write,
-		.flush = sink_flush,
-		.close = sink_close,
+	    .name = "remote_write",
+	    .summary = "Pushes metrics of the targets to Prometheus by remote write.",
+	    PROBED_TABLE(options, option, options),
+	    .open = sink_open,
+	    .write = sink_write,
+	    .flush = sink_flush,
+	    .close = sink_close,
 	},
 };
 

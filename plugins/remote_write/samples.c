@@ -32,7 +32,7 @@ static int hand_over(struct samples *s)
 	int rc = -1;
 	request.timeseries = (Remote__TimeSeries **)s->series;
 	request.n_timeseries = s->n;
-	size_t size = s->n && !s->pool.failed ? remote__write_request__get_packed_size(&request) : 0;
+	size_t size = s->n ? remote__write_request__get_packed_size(&request) : 0;
 	uint8_t *data = size ? malloc(size) : NULL;
 	if (data) {
 		remote__write_request__pack(&request, data);
@@ -49,31 +49,23 @@ static int hand_over(struct samples *s)
 static Remote__Label *label(struct samples *s, const char *name, const char *value)
 {
 	Remote__Label *l = pool_get(&s->pool, sizeof *l);
-	if (!l)
-		return NULL;
 	remote__label__init(l);
 	l->name = (char *)(uintptr_t)name; /* lives longer than the request */
 	l->value = pool_string(&s->pool, value, strlen(value));
-	return l->value ? l : NULL;
+	return l;
 }
 
 /* Both lists are sorted by name; __name__ sorts before all small letters, but not before capitals. */
-static int put_labels(struct samples *s, Remote__TimeSeries *t, const struct samples_label *list, uint32_t n)
+static void put_labels(struct samples *s, Remote__TimeSeries *t, const struct samples_label *list, uint32_t n)
 {
 	t->labels = pool_get(&s->pool, (n + s->n_external) * sizeof(Remote__Label *));
-	if (!t->labels)
-		return -1;
 	for (uint32_t i = 0, e = 0; i < n || e < s->n_external;) {
 		int external = i == n || (e < s->n_external && strcmp(s->external[e].name, list[i].name) < 0);
 		const struct samples_label *from = external ? &s->external[e++] : &list[i++];
 		if (!*from->value)
 			continue; /* as good as none */
-		Remote__Label *l = label(s, from->name, from->value);
-		if (!l)
-			return -1;
-		t->labels[t->n_labels++] = l;
+		t->labels[t->n_labels++] = label(s, from->name, from->value);
 	}
-	return 0;
 }
 
 /* --- samples ----------------------------------------------------------------------------------- */
@@ -85,12 +77,11 @@ struct point {
 	int rc;
 };
 
-static Remote__TimeSeries *make(struct samples *s, const struct samples_label *list, uint32_t n, double value, int64_t wall_ms)
+static Remote__TimeSeries *make(struct samples *s, const struct samples_label *list, uint32_t n, double value,
+				int64_t wall_ms)
 {
 	Remote__TimeSeries *t = pool_get(&s->pool, sizeof *t);
 	Remote__Sample *sample = pool_get(&s->pool, sizeof *sample), **samples = pool_get(&s->pool, sizeof *samples);
-	if (!t || !sample || !samples)
-		return NULL;
 	remote__time_series__init(t);
 	remote__sample__init(sample);
 	sample->value = value;
@@ -98,7 +89,8 @@ static Remote__TimeSeries *make(struct samples *s, const struct samples_label *l
 	*samples = sample;
 	t->samples = samples;
 	t->n_samples = 1;
-	return put_labels(s, t, list, n) ? NULL : t;
+	put_labels(s, t, list, n);
+	return t;
 }
 
 /* One sample; `more` are labels beside target, driver and sub, sorted, ended by a NULL name. */
@@ -107,18 +99,15 @@ static void put(struct point *p, const char *name, const struct samples_label *m
 	static const struct samples_label none = { NULL, NULL };
 	struct samples *s = p->s;
 	const struct series *of = p->of;
-	const struct samples_label mine[] = { { "__name__", name }, { "driver", of->driver }, { "sub", of->sub ? of->sub : "" },
-		                              { "target", of->target } };
+	const struct samples_label mine[] = { { "__name__", name },
+					      { "driver", of->driver },
+					      { "sub", of->sub ? of->sub : "" },
+					      { "target", of->target } };
 	struct samples_label list[OWN_MAX];
 	uint32_t n = 0, k = 0;
 	for (more = more ? more : &none; k < 4 || more->name;)
 		list[n++] = k == 4 || (more->name && strcmp(more->name, mine[k].name) < 0) ? *more++ : mine[k++];
-	void *t = make(s, list, n, value, p->wall_ms);
-	if (!t) {
-		p->rc = -1;
-		return;
-	}
-	s->series[s->n++] = t;
+	s->series[s->n++] = make(s, list, n, value, p->wall_ms);
 	if (s->n == s->batch && hand_over(s))
 		p->rc = -1;
 }
@@ -148,10 +137,13 @@ static void put_verdict(struct point *p)
 	put(p, "probed_probe_duration_seconds", NULL, (double)of->service_ns / 1e9);
 	for (uint32_t i = 0; i < PROBED_PHASES; i++)
 		if (of->phase_ns[i] >= 0)
-			put_with(p, "probed_probe_phase_seconds", "phase", record_phase(i), (double)of->phase_ns[i] / 1e9);
+			put_with(p, "probed_probe_phase_seconds", "phase", record_phase(i),
+				 (double)of->phase_ns[i] / 1e9);
 	put(p, "probed_probe_last_timestamp_seconds", NULL, (double)of->wall_ns / 1e9);
 	for (uint32_t i = 0; i < of->n_facts; i++) {
-		const struct samples_label more[] = { { "fact", of->facts[i].name }, { "unit", of->facts[i].unit }, { NULL, NULL } };
+		const struct samples_label more[] = { { "fact", of->facts[i].name },
+						      { "unit", of->facts[i].unit },
+						      { NULL, NULL } };
 		put(p, "probed_fact", more, of->facts[i].value);
 	}
 }

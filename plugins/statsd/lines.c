@@ -19,7 +19,8 @@ static void put_part(struct text *t, const char *s)
 {
 	for (; *s; s++) {
 		char c = *s;
-		int fine = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' || c == '_';
+		int fine =
+		    (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' || c == '_';
 		text_putc(t, fine ? c : '_');
 	}
 }
@@ -74,7 +75,7 @@ static void put_end(const struct writer *w, const char *type, const char *key, c
 			put_tag(t, "plan", r->plan);
 		if (r->sub)
 			put_tag(t, "sub", r->sub);
-		if (key)
+		if (key && value)
 			put_tag(t, key, value);
 	}
 }
@@ -120,7 +121,7 @@ static void gauge(const struct writer *w, const char *fact, double v)
 }
 
 void lines_of(const struct lines_format *f, const struct probed_record *r, struct text *t,
-              void (*line)(void *ctx, const char *text, size_t len), void *ctx)
+	      void (*line)(void *ctx, const char *text, size_t len), void *ctx)
 {
 	struct writer w = { .f = f, .r = r, .t = t, .line = line, .ctx = ctx };
 	double v;

@@ -15,6 +15,6 @@ struct lines_format {
 
 /* Calls `line` for each metric, with a line that lives until it returns. `t` is used for them. */
 void lines_of(const struct lines_format *f, const struct probed_record *r, struct text *t,
-              void (*line)(void *ctx, const char *text, size_t len), void *ctx);
+	      void (*line)(void *ctx, const char *text, size_t len), void *ctx);
 
 #endif

@@ -12,15 +12,26 @@
 enum { OPT_ADDRESS, OPT_PREFIX, OPT_TAGS, OPT_FACTS, OPT_PAYLOAD };
 
 static const struct probed_option options[] = {
-	[OPT_ADDRESS] = { .name = "address", .type = PROBED_TYPE_ADDRESS, .def = "127.0.0.1:8125",
-	                  .help = "Where the statsd server listens, host:port." },
+	[OPT_ADDRESS] = { .name = "address",
+			  .type = PROBED_TYPE_ADDRESS,
+			  .def = "127.0.0.1:8125",
+			  .help = "Where the statsd server listens, host:port." },
 	[OPT_PREFIX] = { .name = "prefix", .type = PROBED_TYPE_STRING, .def = "probed.", .help = "Begins each name." },
-	[OPT_TAGS] = { .name = "tags", .type = PROBED_TYPE_CHOICE, .def = "dogstatsd", .choices = "dogstatsd|none",
-	               .help = "Whether target, driver and so on are tags, or the target a part of the name." },
-	[OPT_FACTS] = { .name = "facts", .type = PROBED_TYPE_BOOLEAN, .def = "yes",
-	                .help = "Whether facts that are metrics are sent as gauges." },
-	[OPT_PAYLOAD] = { .name = "payload", .type = PROBED_TYPE_SIZE, .def = "1432B", .min = 256, .max = 65000,
-	                  .help = "Most bytes in a datagram." },
+	[OPT_TAGS] = { .name = "tags",
+		       .type = PROBED_TYPE_CHOICE,
+		       .def = "dogstatsd",
+		       .choices = "dogstatsd|none",
+		       .help = "Whether target, driver and so on are tags, or the target a part of the name." },
+	[OPT_FACTS] = { .name = "facts",
+			.type = PROBED_TYPE_BOOLEAN,
+			.def = "yes",
+			.help = "Whether facts that are metrics are sent as gauges." },
+	[OPT_PAYLOAD] = { .name = "payload",
+			  .type = PROBED_TYPE_SIZE,
+			  .def = "1432B",
+			  .min = 256,
+			  .max = 65000,
+			  .help = "Most bytes in a datagram." },
 };
 
 struct statsd {
@@ -55,7 +66,8 @@ static int check_options(const struct probed_sink_args *args, char *error, uint6
 	return 0;
 }
 
-static int32_t sink_open(const struct probed_sink_args *args, int32_t check, void **sink, char *error, uint64_t error_size)
+static int32_t sink_open(const struct probed_sink_args *args, int32_t check, void **sink, char *error,
+			 uint64_t error_size)
 {
 	const char *prefix = probed_sink_option(args, OPT_PREFIX)->s;
 	if (check_options(args, error, error_size))
@@ -69,10 +81,10 @@ static int32_t sink_open(const struct probed_sink_args *args, int32_t check, voi
 		return -1;
 	}
 	s->format = (struct lines_format){ .prefix = s->prefix,
-		                           .tags = !probed_sink_option(args, OPT_TAGS)->i,
-		                           .facts = probed_sink_option(args, OPT_FACTS)->i != 0 };
-	s->udp = udp_open(probed_sink_option(args, OPT_ADDRESS)->s, (size_t)probed_sink_option(args, OPT_PAYLOAD)->i, error,
-	                  error_size);
+					   .tags = !probed_sink_option(args, OPT_TAGS)->i,
+					   .facts = probed_sink_option(args, OPT_FACTS)->i != 0 };
+	s->udp = udp_open(probed_sink_option(args, OPT_ADDRESS)->s, (size_t)probed_sink_option(args, OPT_PAYLOAD)->i,
+			  error, error_size);
 	if (!s->udp) {
 		sink_close(s);
 		return -1;
@@ -86,7 +98,8 @@ static void line(void *ctx, const char *text, size_t len)
 	udp_line(ctx, text, len);
 }
 
-static int32_t sink_write(void *sink, uint32_t n, const struct probed_record *const *records, char *error, uint64_t error_size)
+static int32_t sink_write(void *sink, uint32_t n, const struct probed_record *const *records, char *error,
+			  uint64_t error_size)
 {
 	struct statsd *s = sink;
 	(void)error, (void)error_size;
@@ -103,13 +116,13 @@ static int32_t sink_flush(void *sink, char *error, uint64_t error_size)
 
 static const struct probed_sink sinks[] = {
 	{
-		.name = "statsd",
-		.summary = "Sends counters, timings and gauges to a statsd server by UDP.",
-		PROBED_TABLE(options, option, options),
-		.open = sink_open,
-		.write = sink_write,
-		.flush = sink_flush,
-		.close = sink_close,
+	    .name = "statsd",
+	    .summary = "Sends counters, timings and gauges to a statsd server by UDP.",
+	    PROBED_TABLE(options, option, options),
+	    .open = sink_open,
+	    .write = sink_write,
+	    .flush = sink_flush,
+	    .close = sink_close,
 	},
 };
 

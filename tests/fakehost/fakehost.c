@@ -5,6 +5,7 @@
 #include "internal.h"
 
 #include <dlfcn.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -194,7 +195,18 @@ void fakehost_render(struct fakehost *fh, const char *text, const char *value)
 
 void fakehost_gate(struct fakehost *fh, int64_t ns)
 {
+	fakehost_gate_next(fh, ns, UINT_MAX);
+}
+
+void fakehost_gate_next(struct fakehost *fh, int64_t ns, unsigned n)
+{
 	fh->gate_ns = ns;
+	fh->gate_left = n;
+}
+
+unsigned fakehost_gate_count(const struct fakehost *fh)
+{
+	return fh->gate_count;
 }
 
 const char *fakehost_gate_key(const struct fakehost *fh)

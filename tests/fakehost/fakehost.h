@@ -52,8 +52,11 @@ void fakehost_name(struct fakehost *fh, const char *name, const char *address);
 void fakehost_hold_lookups(struct fakehost *fh, bool hold);
 /* What a template's text, braces and all ("{{user}}"), becomes. A text that stays unknown makes option() NULL. */
 void fakehost_render(struct fakehost *fh, const char *text, const char *value);
-/* What gate() answers; and the key it was last asked for (NULL: not yet). */
+/* What gate() answers; for the next n calls, and "go" after them; how often it was asked; and the key it was last asked for
+ * (NULL: not yet). */
 void fakehost_gate(struct fakehost *fh, int64_t ns);
+void fakehost_gate_next(struct fakehost *fh, int64_t ns, unsigned n);
+unsigned fakehost_gate_count(const struct fakehost *fh);
 const char *fakehost_gate_key(const struct fakehost *fh);
 /* What body_want() answers (default: 1 MiB); body_write() says "enough" once that much was written. */
 void fakehost_body_want(struct fakehost *fh, int64_t want);

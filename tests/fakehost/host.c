@@ -3,6 +3,7 @@
 #include "internal.h"
 
 #include <fcntl.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -481,7 +482,17 @@ static int64_t h_gate(struct probed_probe *probe, const char *key)
 		return 0;
 	free(fh->gate_key);
 	fh->gate_key = xstrdup(key);
-	return fh->gate_ns;
+	fh->gate_count++;
+	if (fh->gate_left && fh->gate_left != UINT_MAX && !--fh->gate_left)
+		return fh->gate_ns;
+	return fh->gate_left ? fh->gate_ns : 0;
+}
+
+static int32_t h_fact_wanted(struct probed_probe *probe, uint32_t fact, const char *name)
+{
+	ENTER;
+	(void)fact, (void)name;
+	return PROBE(probe) != NULL;
 }
 
 static const void *h_extension(const char *name)
@@ -521,4 +532,5 @@ const struct probed_host fakehost_host = {
 	.attribute = h_attribute,
 	.gate = h_gate,
 	.extension = h_extension,
+	.fact_wanted = h_fact_wanted,
 };

@@ -124,6 +124,7 @@ struct fakehost {
 	size_t n_names, cap_names, n_renders, cap_renders;
 	bool hold_lookups, no_ev_loop, settled;
 	int64_t gate_ns, body_want;
+	unsigned gate_left, gate_count;
 	char *gate_key, *log_line;
 	struct buf breaches, taken;
 	char error[512];

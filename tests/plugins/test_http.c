@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "fakehost/fakehost.h"
@@ -44,7 +45,10 @@ static int teardown(void **state)
 static const char *nginx_config(void)
 {
 	const char *dir = servers_dir();
-	char listen6[64] = "";
+	char listen6[64] = "", soon[64];
+	time_t at = time(NULL) + 3600;
+	struct tm tm;
+	strftime(soon, sizeof(soon), "%a, %d %b %Y %H:%M:%S GMT", gmtime_r(&at, &tm));
 	plain = port_free(), plain6 = port_free(), tls_good = port_free(), tls_expired = port_free();
 	tls_self = port_free(), tls_wrong = port_free(), h2c = port_free(), other = port_free();
 	if (have_ipv6())
@@ -88,6 +92,7 @@ static const char *nginx_config(void)
 		"  location = /login { add_header Set-Cookie \"sid=42; Path=/\"; return 302 /show; }\n"
 		"  location = /basic { auth_basic \"test\"; auth_basic_user_file %s/users; try_files /page.html =404; }\n"
 		"  location = /busy { add_header Retry-After 120 always; return 503; }\n"
+		"  location = /busy-until { add_header Retry-After \"%s\" always; return 503; }\n"
 		"  location = /quota { add_header RateLimit-Remaining 0 always; add_header X-RateLimit-Reset 30 always; return 429; }\n"
 		"  location = /slow { echo_flush; echo_sleep 0.3; echo late; }\n"
 		"  location = /later { echo_sleep 30; echo late; }\n"
@@ -99,7 +104,7 @@ static const char *nginx_config(void)
 		" server { listen 127.0.0.1:%u ssl; ssl_certificate %s/wrong.pem; ssl_certificate_key %s/wrong.key; location / { return 200 $ssl_server_name; } }\n"
 		"}\n",
 		dir, dir, dir, dir, dir, dir, dir, dir, plain, other, h2c,
-		listen6, tls_good, dir, dir, dir, dir, other, dir,
+		listen6, tls_good, dir, dir, dir, dir, other, dir, soon,
 		tls_expired, dir, dir, tls_self, dir, dir, tls_wrong, dir, dir);
 }
 
@@ -387,6 +392,8 @@ static void an_overload_is_told(void **state)
 	assert_int_equal(fakehost_fact_int(p, "retry_after"), 120 * SECOND);
 	assert_false(fakehost_has_fact(p, "quota.left"));
 	assert_false(fakehost_has_fact(p, "quota.reset"));
+	p = RUN(AT("/busy-until"));
+	assert_in_range(fakehost_fact_int(p, "retry_after"), 3000 * SECOND, 3601 * SECOND);
 	p = RUN(AT("/quota"));
 	expect_body(p, 429, NULL);
 	assert_int_equal(fakehost_fact_int(p, "overload"), 1);
@@ -477,6 +484,22 @@ static void the_gate_can_hold_a_hop_up(void **state)
 	assert_true(fakehost_run_until_done(p, 5));
 	assert_int_equal(fakehost_reason(p), PROBED_REASON_TIMEOUT);
 	fakehost_gate(fh, 0);
+}
+
+static void each_hop_waits_at_its_gate(void **state)
+{
+	(void)state;
+	unsigned before = fakehost_gate_count(fh);
+	expect_body(RUN(AT("/page.html")), 200, "<h1>Welcome</h1>\n");
+	assert_int_equal(fakehost_gate_count(fh) - before, 0); /* the core has asked for the first request */
+	expect_body(RUN(AT("/to/two")), 200, "<h1>Welcome</h1>\n");
+	assert_int_equal(fakehost_gate_count(fh) - before, 2);
+	fakehost_gate_next(fh, SECOND / 20, 2);
+	struct fakehost_probe *p = RUN(AT("/to/other"));
+	expect_body(p, 200, NULL);
+	assert_true(fakehost_phase(p, PROBED_PHASE_WAIT) >= SECOND / 10);
+	assert_int_equal(fakehost_gate_count(fh) - before, 5); /* refused twice, and let go */
+	assert_string_equal(fakehost_gate_key(fh), "other.test");
 }
 
 static void cookies_last_for_a_probe_or_a_session(void **state)
@@ -833,6 +856,7 @@ int main(void)
 		TEST(another_host_sees_no_credentials),
 		TEST(redirects_that_lead_nowhere),
 		TEST(the_gate_can_hold_a_hop_up),
+		TEST(each_hop_waits_at_its_gate),
 		TEST(cookies_last_for_a_probe_or_a_session),
 		TEST(http2_with_and_without_tls),
 		TEST(a_good_certificate_has_all_its_facts),

@@ -16,7 +16,7 @@ import threading
 import time
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-from harness import BUILD, PLUGINS, PROBED, SANITIZER, folder, run, write
+from harness import BUILD, PLUGINS, PROBED, SANITIZER, Skip, folder, run, write
 
 PROBECTL = os.path.join(BUILD, "probectl")
 TOOL = [PROBECTL, "generate"] if os.path.exists(PROBECTL) else [os.path.join(BUILD, "tests/system/generate_tool")]
@@ -88,7 +88,7 @@ class Site(http.server.ThreadingHTTPServer):
     daemon_threads = True
 
     def __init__(self, pages):
-        self.pages, self.asked = pages, []
+        self.pages, self.asked, self.bodies = pages, [], []
         site = self
 
         class Handler(http.server.BaseHTTPRequestHandler):
@@ -107,10 +107,17 @@ class Site(http.server.ThreadingHTTPServer):
                 self.end_headers()
                 self.wfile.write(body)
 
+            def do_POST(self):
+                site.bodies.append(self.rfile.read(int(self.headers["Content-Length"])))
+                self.do_GET()
+
             def log_message(self, *args):
                 pass
         super().__init__(("127.0.0.1", 0), Handler)
         self.base = "http://127.0.0.1:%d" % self.server_address[1]
+
+    def handle_error(self, request, client_address):
+        """A client may go at any time."""
 
     def paths(self):
         return [path for _, path, _ in self.asked]
@@ -799,9 +806,34 @@ def what_is_generated_asks_what_was_meant():
     assert got.decode() == body, got
 
 
+def a_generated_flow_runs():
+    """A recorded session, played by probectl run: its requests in order, with what the variable holds."""
+    if not os.path.exists(PROBECTL):
+        raise Skip("no probectl here")
+    with folder() as tmp, site({"/": "", "/login": (302, {"Location": "/account"}, b""), "/account": ""}) as s:
+        har = {"log": {"entries": [har_entry(1, "GET", s.base + "/"),
+                                   har_entry(1.4, "POST", s.base + "/login", 302, body={"mimeType": "application/x-www-form-urlencoded", "text": "password=hunter2"}),
+                                   har_entry(1.5, "GET", s.base + "/account?a={{b}}")]}}
+        s.pages["/account?a=%7B%7Bb%7D%7D"] = ""
+        path = os.path.join(tmp, "s.ini")
+        generate("har", write(os.path.join(tmp, "s.har"), json.dumps(har)), "-o", path)
+        text = open(path).read()
+        assert "pace  = human 5s..20s\n" in text
+        write(path, text.replace("pace  = human 5s..20s\n", "pace  = rate 2/s for 1s\n"))
+        done = subprocess.run([PROBECTL, "run", path], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=120,
+                              env=dict(os.environ, PASSWORD="pw", PROBED_PLUGIN_PATH=PLUGINS))
+        assert done.returncode == 0, done.stdout
+        asked = [path for _, path, _ in sorted(s.asked)]
+        wanted = ["/", "/login", "/account?a=%7B%7Bb%7D%7D"]
+        assert len(asked) == 6 and sorted(asked) == sorted(wanted * 2), (asked, done.stdout)
+        assert [asked.index(p) for p in wanted] == sorted(asked.index(p) for p in wanted), asked
+        assert s.bodies == [b"password=pw"] * 2, s.bodies
+
+
 if __name__ == "__main__":
     run(wrong_use_is_told, a_file_is_never_overwritten_unasked, a_list_of_urls, names_are_unique_and_the_limit_holds, plans_of_traffic, a_flow_of_urls,
         passwords_in_urls_are_hidden, sitemaps, sitemaps_in_files, a_crawl_honours_robots_txt, robots_txt_that_fails_forbids_all, a_crawl_is_bounded,
         the_history_of_both_browsers, a_hostile_database_ends, bookmarks_of_both_browsers, openapi_3, swagger_2_and_where_the_api_is,
         aliases_that_multiply_end, a_har_is_a_flow, a_har_as_targets, curl_commands, what_curl_can_and_probed_can_not_is_said,
-        a_form_is_sent_as_curl_sends_it, what_is_generated_asks_what_was_meant)
+        a_form_is_sent_as_curl_sends_it, what_is_generated_asks_what_was_meant,
+        a_generated_flow_runs)

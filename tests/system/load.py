@@ -77,7 +77,7 @@ def arrivals_follow_the_schedule():
     """Uniform rates: the count is exact, achieved is asked, and each arrives near its own time."""
     for rate, seconds in ((20, 5), (1000 // SLOWER, 10)):
         with folder() as tmp, Stamps(tmp) as server:
-            _, plan = probectl(tmp, target("t", server.url) + "[plan p]\nrun = one t\npace = rate %d/s for %ds\nslack = 0s\n" % (rate, seconds))
+            _, plan = probectl(tmp, target("t", server.url) + "[plan p]\nrun = one t\npace = rate %d/s for %ds\nslack = 0s\ninflight = 20000\n" % (rate, seconds))
             stamps = [ns for ns, _ in server.end()]
             n = rate * seconds
             assert len(stamps) == n, (len(stamps), n)

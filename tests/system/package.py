@@ -86,10 +86,10 @@ def lintian_has_no_error():
 
 def it_holds_what_it_should():
     listed = sh("dpkg", "-c", debs("probed"))
-    for path in ("/usr/bin/probed", "/etc/probed/probed.ini", "/lib/systemd/system/probed.service",
+    for path in ("/usr/bin/probed", "/usr/bin/probectl", "/usr/share/man/man8/probectl.8.gz", "/etc/probed/probed.ini", "/lib/systemd/system/probed.service",
                  "/usr/lib/sysusers.d/probed.conf"):
         assert " ." + path + "\n" in listed, path + " is missing:\n" + listed
-    for plugin in ("http", "dns", "ws", "tcp", "icmp", "jsonl", "web"):
+    for plugin in ("http", "dns", "ws", "tcp", "icmp", "jsonl", "csv", "statsd", "influx", "remote_write", "otlp", "web"):
         assert "/probed/plugins/%s.so\n" % plugin in listed, plugin
     assert ".la\n" not in listed, listed
     assert "/etc/probed/probed.ini" in sh("dpkg", "-I", debs("probed"), "conffiles")
@@ -109,7 +109,7 @@ def it_installs():
 
 def every_plugin_is_loaded():
     said = inside("probed", "--list-plugins")
-    for plugin in ("http", "dns", "ws", "tcp", "icmp", "jsonl", "web"):
+    for plugin in ("http", "dns", "ws", "tcp", "icmp", "jsonl", "csv", "statsd", "influx", "remote_write", "otlp", "web"):
         assert any(line.startswith(plugin + " ") and " loaded " in line + " " for line in said.splitlines()), said
 
 

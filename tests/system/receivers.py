@@ -23,10 +23,10 @@ class Post:
 
 
 class HttpReceiver:
-    """Keeps what is POSTed; answers `status`, or what answer(post) says: (status, headers, body)."""
+    """Keeps what is POSTed, and the headers of each GET; answers `status`, or what answer(post) says: (status, headers, body)."""
 
     def __init__(self, status=204, port=0):
-        self.posts, self.status, self.answer = [], status, None
+        self.posts, self.gets, self.status, self.answer = [], [], status, None
         receiver = self
 
         class Handler(http.server.BaseHTTPRequestHandler):
@@ -44,11 +44,20 @@ class HttpReceiver:
                 self.end_headers()
                 self.wfile.write(body if status != 204 else b"")
 
+            def do_GET(self):
+                receiver.gets.append(self.headers)
+                self.send_response(200)
+                self.send_header("Content-Length", "0")
+                self.end_headers()
+
             def log_message(self, *_):
                 pass
 
         class Server(http.server.ThreadingHTTPServer):
             daemon_threads = True
+
+            def handle_error(self, *_):
+                pass  # probes close their connections by reset
 
         self.server = Server(("127.0.0.1", port), Handler)
         self.port = self.server.server_address[1]

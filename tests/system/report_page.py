@@ -174,7 +174,7 @@ def json_and_csv_say_the_same():
     rows = list(csv.DictReader(io.StringIO(made("csv").decode(), newline="")))
     assert len(rows) == len(plan["series"]["intervals"]) > 100
     for row, interval in zip(rows, plan["series"]["intervals"]):
-        for name in ("asked", "sent", "ok", "fail", "error", "unknown", "dropped"):
+        for name in ("asked", "started", "sent", "ok", "fail", "error", "unknown", "dropped"):
             assert int(row[name]) == interval[name], (row, interval)
         if "latency_ms" in interval:
             assert abs(float(row["latency_p99_ms"]) - interval["latency_ms"]["p99"]) < 1e-4 * interval["latency_ms"]["p99"]

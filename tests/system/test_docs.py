@@ -11,7 +11,7 @@ import subprocess
 import sys
 
 sys.dont_write_bytecode = True
-from harness import PROBED, SRC, Daemon, Skip, command, folder, run, until  # noqa: E402
+from harness import BUILD, PROBED, SRC, Daemon, Skip, command, folder, run, until  # noqa: E402
 
 DOCS = [os.path.join(SRC, p) for p in ("README.md", "CONTRIBUTING.md", "CHANGELOG.md")] + \
     sorted(glob.glob(os.path.join(SRC, "docs", "*.md")) + glob.glob(os.path.join(SRC, "examples", "*", "README.md")))
@@ -77,7 +77,8 @@ def those_that_are_installed_are_too():
 
 def the_reference_says_what_the_plugins_declare():
     listed = json.loads(command("--list-plugins", "--json", env={"PROBED_PLUGIN_PATH": ""}).stdout)
-    missing = {"http", "dns", "ws", "tcp", "icmp", "jsonl", "csv", "statsd", "influx", "remote_write", "web", "lua"} - {p["name"] for p in listed}
+    missing = {"http", "dns", "ws", "tcp", "icmp", "jsonl", "csv", "statsd", "influx", "remote_write", "otlp",
+               "web", "lua"} - {p["name"] for p in listed}
     if missing:
         raise Skip("not built: " + " ".join(sorted(missing)))
     done = subprocess.run(["/usr/bin/python3", "-B", os.path.join(SRC, "docs/generate"), PROBED], stdout=subprocess.PIPE, text=True,
@@ -100,7 +101,9 @@ def every_metric_is_described_and_every_one_described_exists():
 
 def every_key_of_the_core_is_described_with_its_default():
     text = read("docs", "configuration.md")
-    rows = dict(re.findall(r"^\| `([a-z_.A-Z]+)` \|([^|]*)\|", text, re.M))
+    rows = {}
+    for key, default in re.findall(r"^\| `([a-z_.A-Z]+)` \|([^|]*)\|", text, re.M):
+        rows.setdefault(key, default)  # those of plans come later
     for key in re.findall(r'\.name = "([a-z_]+)"', read("core/config/settings.c")):
         assert key in rows, "[probed] " + key
     for key in re.search(r"core_key_names\[CORE_KEYS\] = \{(.*?)\}", read("core/config/defaults.c"), re.S).group(1).split(","):
@@ -119,6 +122,19 @@ def every_option_of_the_command_line_is_in_the_manual_page():
     assert len(options) >= 10, options
     for option in options:
         assert re.search(r"\.It Fl (\w , )?-%s\b" % option[2:], manual), option
+
+
+def those_of_probectl_are_in_both_of_its_documents():
+    manual, guide = read("docs", "probectl.8"), read("docs", "probectl.md")
+    for name in ("run", "report", "probe", "scan"):
+        done = subprocess.run([os.path.join(BUILD, "probectl"), name, "--help"], stdout=subprocess.PIPE, text=True, timeout=60)
+        options = set(re.findall(r"^  --([a-z]+)", done.stdout, re.M))
+        assert done.returncode == 0 and len(options) >= 4, done.stdout
+        part = re.search(r"\n## %s\n(.*?)\n## " % name, guide, re.S).group(1)
+        section = re.search(r"\.Ss %s\n(.*?)\n\.S[sh] " % name, manual, re.S).group(1)
+        for option in options:
+            assert "| `--%s" % option in part, "probectl.md: %s --%s" % (name, option)
+            assert re.search(r"\.It Fl (\w , )?-%s\b" % option, section), "probectl.8: %s --%s" % (name, option)
 
 
 def anchors(path):
@@ -161,4 +177,4 @@ if __name__ == "__main__":
         those_that_are_installed_are_too,
         the_reference_says_what_the_plugins_declare, every_metric_is_described_and_every_one_described_exists,
         every_key_of_the_core_is_described_with_its_default, every_option_of_the_command_line_is_in_the_manual_page,
-        every_link_leads_somewhere, the_queries_for_prometheus_parse)
+        those_of_probectl_are_in_both_of_its_documents, every_link_leads_somewhere, the_queries_for_prometheus_parse)

@@ -502,6 +502,9 @@ static void errors_of_steps_and_flows(void **state)
 		{ "[flow login]\nsteps = home\n", "a.ini:17: [flow login] the name is taken already, by the step at a.ini:15\n" },
 		{ "[flow f]\nsteps = login\nthik = 1s\n", "a.ini:19: [flow f] thik: unknown option (did you mean \"think\"?)\n" },
 		/* one error, not its echoes */
+		{ "[step s]\ntarget = hom\n[flow f]\nsteps = s\n[plan p]\nrun = flow f\npace = rate 1/s\n[plan q]\nrun = mix f\npace = rate 1/s\n"
+		  "[plan r]\nrun = f\nsetup = s\nteardown = f\npace = rate 1/s\n",
+		  "a.ini:18: [step s] target: unknown target \"hom\" (did you mean \"home\"?)\n" },
 		{ "[target bad]\nurl = web://h/\nnono = 1\n[step s]\ntarget = bad\n[flow f]\nsteps = s\n[plan p]\nrun = flow f\npace = rate 1/s\n",
 		  "a.ini:19: [target bad] nono: unknown option\n" },
 	};
@@ -668,6 +671,11 @@ static void names_in_templates_are_known(void **state)
 	text = xasprintf("path = /?u={{row.usr}}\n[plan p]\nrun = login\npace = rate 1/s\ndata = %s\n", path);
 	assert_true(tells(text, "a.ini:17: [step login] url: in plan p: column 32: unknown column of the data \"usr\" (did you mean "
 				"\"user\"?)\n"));
+	free(text);
+	text = xasprintf("path = /?u={{row.user}}\n[flow f]\nsteps = login\n[plan p]\nrun = mix f login\nsetup = login\nteardown = login\n"
+			 "pace = rate 1/s\ndata = %s\n", path);
+	assert_true(tells(text, "a.ini:17: [step login] url: in plan p: column 28: {{row.user}} has no data to come from: expected data = "
+				"FILE beside it (setup and teardown get no row of it)\n"));
 	free(text);
 #define NOT_CAPTURED                                                                    \
 	"a.ini:20: [step use] body: in plan p: column 3: unknown name inside {{ }} \"token\": " \

@@ -13,6 +13,7 @@
 #include "measure/series.h"
 #include "measured.h"
 #include "report/report.h"
+#include "report/report_parts.h"
 
 static const struct measured_kind usual = { .seed = 11, .seconds = 60, .rate = 60, .slower = 1, .errors = 0.02, .eventful = true };
 
@@ -265,6 +266,20 @@ static void the_terminal_hears_first_what_did_not_hold_and_nothing_it_would_obey
 	run_free(r);
 }
 
+static void almost_all_is_not_all(void **state)
+{
+	(void)state;
+	static const struct {
+		uint64_t part, all;
+		const char *text;
+	} table[] = { { 0, 0, "-" },       { 0, 7, "0 %" },     { 7, 7, "100 %" },       { 1, 3000, "0.033 %" }, { 1, 12, "8.3 %" },
+		      { 1, 3, "33.3 %" }, { 994, 1000, "99.4 %" }, { 99999, 100000, "99.9 %" } };
+	for (size_t i = 0; i < ARRAY_LEN(table); i++) {
+		char text[32];
+		assert_string_equal(text_share(table[i].part, table[i].all, text, sizeof text), table[i].text);
+	}
+}
+
 static void csv_has_a_line_for_each_interval_and_junit_a_case_for_each_check(void **state)
 {
 	(void)state;
@@ -276,7 +291,7 @@ static void csv_has_a_line_for_each_interval_and_junit_a_case_for_each_check(voi
 		columns += *p == ',';
 	}
 	assert_int_equal(lines, 1 + r->plans[0].tally->n_intervals);
-	assert_int_equal(columns, lines * 23);
+	assert_int_equal(columns, lines * 24);
 	free(text);
 	text = told(r, NULL, "junit", &n);
 	for (const char *p = text; (p = strstr(p, "<testcase ")); p++)
@@ -336,6 +351,7 @@ int main(void)
 		cmocka_unit_test(merged_runs_are_judged_again),
 		cmocka_unit_test(the_json_report_holds_what_was_asked_and_achieved),
 		cmocka_unit_test(the_terminal_hears_first_what_did_not_hold_and_nothing_it_would_obey),
+		cmocka_unit_test(almost_all_is_not_all),
 		cmocka_unit_test(csv_has_a_line_for_each_interval_and_junit_a_case_for_each_check),
 		cmocka_unit_test(formats_are_known_by_name),
 		cmocka_unit_test(an_empty_run_is_told_too),

@@ -183,6 +183,57 @@ static void a_long_run_has_a_bounded_series_that_adds_up(void **state)
 	tally_free(t);
 }
 
+static void of_flows_the_starts_are_what_was_achieved(void **state)
+{
+	(void)state;
+	struct tally *t = begin();
+	char why[300];
+	for (int i = 0; i < 100; i++) { /* half of the flows are dropped, and each of the others sends two probes */
+		tally_due(t, i * NS_PER_S / 10, 1);
+		if (i % 2) {
+			tally_not_sent(t, 0, TALLY_INFLIGHT, 1, i * NS_PER_S / 10);
+			continue;
+		}
+		tally_started(t, i * NS_PER_S / 10, 1);
+		tally_sent(t, 0, 1, i * NS_PER_S / 10);
+		tally_sent(t, 1, 1, i * NS_PER_S / 10);
+	}
+	tally_end(t, 11 * NS_PER_S, 10 * NS_PER_S);
+	assert_int_equal(t->n.sent, 100);
+	assert_true(fabs(tally_asked_rate(t) - 10) < 1e-9);
+	assert_true(fabs(tally_achieved_rate(t) - 5) < 1e-9);
+	tally_held_back(t, why, sizeof why);
+	assert_string_equal(why, "50 dropped: inflight was full");
+	struct requirement *r = requirement_compile_for("rate >= 9/s", t, why, sizeof why);
+	assert_int_equal(requirement_verdict(r, t, why, sizeof why), REQUIREMENT_NOT_MET);
+	requirement_free(r);
+	r = requirement_compile_for("dropped rate <= 50%", t, why, sizeof why);
+	assert_int_equal(requirement_verdict(r, t, why, sizeof why), REQUIREMENT_MET);
+	requirement_free(r);
+	tally_free(t);
+}
+
+static void what_is_told_after_the_end_is_passed_over(void **state)
+{
+	(void)state;
+	struct tally *t = begin();
+	struct result r = { 0 };
+	tally_end(t, NS_PER_S, NS_PER_S);
+	measured_begin(&r, PROBED_OK, NS_PER_MS, 0, 2 * NS_PER_S);
+	tally_due(t, 0, 1);
+	tally_started(t, 0, 1);
+	tally_sent(t, 0, 1, 0);
+	tally_add(t, 0, &r, 2 * NS_PER_S);
+	tally_not_sent(t, 0, TALLY_LOST, 1, 2 * NS_PER_S);
+	assert_int_equal(tally_tick(t, 3 * NS_PER_S, 1, 1, 0), -1);
+	tally_end(t, 4 * NS_PER_S, 4 * NS_PER_S);
+	static const struct tally_counts none;
+	assert_memory_equal(&t->n, &none, sizeof none);
+	assert_true(t->length_ns == NS_PER_S);
+	result_free(&r);
+	tally_free(t);
+}
+
 static void a_gap_and_results_out_of_order_do_no_harm(void **state)
 {
 	(void)state;
@@ -246,6 +297,34 @@ static void say(struct tally *t, const char *text)
 	r.message = result_put_string(&r, text, strlen(text));
 	tally_add(t, 0, &r, NS_PER_S);
 	result_free(&r);
+}
+
+static void what_differs_each_time_makes_no_new_message(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *text, *class;
+	} table[] = {
+		{ "fast: latency 57.8 ms, expected < 50 ms", "fast: latency # ms, expected < 50 ms" },
+		{ "fast: latency 2 s, expected < 50.5 ms", "fast: latency # s, expected < # ms" },
+		{ "status 503, expected < 400", "status 503, expected < 400" },
+		{ "no answer within 5 s", "no answer within 5 s" },
+		{ "127.0.0.1:8080 refused", "127.0.0.1:8080 refused" },
+		{ "HTTP/1.1 is refused after 1.25 s", "HTTP/1.1 is refused after # s" },
+		{ "port 40001.", "port #." },
+		{ "id=1234567890123, v1.2", "id=#, v1.2" },
+		{ "ends with 5.", "ends with 5." },
+		{ "abc12345678def", "abc#def" },
+		{ "", "" },
+	};
+	for (size_t i = 0; i < ARRAY_LEN(table); i++) {
+		struct tally *t = begin();
+		say(t, table[i].text);
+		assert_string_equal(t->messages[0].text, table[i].class);
+		say(t, table[i].class); /* a class is its own class: a file read back stays what it is */
+		assert_int_equal(t->n_messages, 1);
+		tally_free(t);
+	}
 }
 
 static void messages_are_classes_and_the_frequent_ones_stay(void **state)
@@ -379,8 +458,11 @@ int main(void)
 		cmocka_unit_test(a_result_is_counted_once_everywhere),
 		cmocka_unit_test(what_was_not_sent_has_a_cause_and_a_loss_is_an_event),
 		cmocka_unit_test(a_long_run_has_a_bounded_series_that_adds_up),
+		cmocka_unit_test(of_flows_the_starts_are_what_was_achieved),
+		cmocka_unit_test(what_is_told_after_the_end_is_passed_over),
 		cmocka_unit_test(a_gap_and_results_out_of_order_do_no_harm),
 		cmocka_unit_test(many_steps_share_the_last_place_but_not_those_that_are_required),
+		cmocka_unit_test(what_differs_each_time_makes_no_new_message),
 		cmocka_unit_test(messages_are_classes_and_the_frequent_ones_stay),
 		cmocka_unit_test(checks_that_hold_are_shown_too),
 		cmocka_unit_test(merging_is_telling_everything_to_one),

@@ -11,6 +11,7 @@
 
 #include "plan/gate.h"
 #include "base/mem.h"
+#include "plan/gate.h"
 #include "plan/select.h"
 
 #define SLOTS 3000
@@ -84,7 +85,7 @@ static void start_users(struct storm *s)
 	const struct wire_choice choices[] = { { below(s, FLOWS), 1 }, { below(s, FLOWS), 2 } };
 	struct wire_users m = {
 		.lease = s->lease++, .plan = 1, .seed = s->random, .select = (uint8_t)below(s, 5), .total = n, .begin_ns = clock_now_ns(), .ramp_ns = 3 * NS_PER_MS,
-		.stop_ns = below(s, 2) ? INT64_MAX : clock_now_ns() + 20 * NS_PER_MS, .runs = below(s, 3) * 5, .think_max_ns = below(s, 2) * NS_PER_MS,
+		.stop_ns = below(s, 2) ? INT64_MAX : clock_now_ns() + 20 * NS_PER_MS, .runs = below(s, 3) * 5, .think.max_ns = below(s, 2) * NS_PER_MS,
 		.seq = (uint64_t)(s->lease + 1) << USERS_SEQ_BITS, .rows = below(s, 2) != 0, .n_users = n, .n_choices = 2, .slots = slots, .choices = choices,
 	};
 	for (uint32_t i = 0; i < n; i++) {

@@ -207,6 +207,14 @@ static void users_start_along_the_ramp(void **state)
 		answer_free(&a);
 	}
 	assert_int_equal(runs_until_over(4), 4);
+	m = lease(1);
+	m.begin_ns -= 60 * NS_PER_S; /* lent late: it is due from then on */
+	int64_t before = clock_now_ns();
+	send_lease(m);
+	struct answer a = take_step();
+	assert_true(a.result.due_ns >= before && a.result.due_ns <= a.result.start_ns);
+	answer_free(&a);
+	assert_int_equal(runs_until_over(1), 1);
 }
 
 static void users_think_between_runs(void **state)
@@ -214,8 +222,8 @@ static void users_think_between_runs(void **state)
 	(void)state;
 	struct wire_users m = lease(3);
 	m.runs = 4;
-	m.think_min_ns = 5 * NS_PER_MS;
-	m.think_max_ns = 25 * NS_PER_MS;
+	m.think.min_ns = 5 * NS_PER_MS;
+	m.think.max_ns = 25 * NS_PER_MS;
 	send_lease(m);
 	int64_t last[USERS] = { 0 }, shortest = INT64_MAX, longest = 0;
 	for (uint32_t over = 0; over < 3;) {
@@ -281,7 +289,7 @@ static void users_end_at_the_stop(void **state)
 	peer_flow(peer, 1, 0, 2, 1, 2);
 	m.runs = 0;
 	m.stop_ns = clock_now_ns() + 100 * NS_PER_MS;
-	m.think_min_ns = m.think_max_ns = 5 * NS_PER_MS;
+	m.think.min_ns = m.think.max_ns = 5 * NS_PER_MS;
 	send_lease(m);
 	for (uint32_t over = 0; over < 3;) {
 		struct peer_end end = peer_flow_end(peer);
@@ -341,8 +349,8 @@ static void a_lease_drains(void **state)
 	(void)state;
 	struct wire_users m = lease(USERS);
 	m.runs = 0;
-	m.think_min_ns = 0;
-	m.think_max_ns = 3600 * NS_PER_S;
+	m.think.min_ns = 0;
+	m.think.max_ns = 3600 * NS_PER_S;
 	send_lease(m);
 	peer_sync(peer);
 	peer_send(peer, WIRE_DRAIN, NULL);
@@ -399,7 +407,7 @@ static void a_thousand_users_come_and_go(void **state)
 	peer_flow(peer, 1, 0, 3, 1, 2, 1);
 	struct wire_users m = lease(1000);
 	m.runs = 3;
-	m.think_max_ns = 5 * NS_PER_MS;
+	m.think.max_ns = 5 * NS_PER_MS;
 	m.ramp_ns = 20 * NS_PER_MS;
 	send_lease(m);
 	assert_int_equal(runs_until_over(1000), 3000);
@@ -521,6 +529,8 @@ static void without_a_row_a_user_waits(void **state)
 	send_lease(m);
 	assert_int_equal(expect_ask(), 2);
 	assert_true(nothing_more());
+	give_rows(0, 0, false); /* none just now: asked again, a little later */
+	assert_int_equal(expect_ask(), 2);
 	int64_t before = clock_now_ns();
 	give_rows(0, 1, false);
 	struct answer a = take_step();

@@ -120,6 +120,11 @@ struct probed_host {
 	 *   "probed.ev-loop/1"  struct ev_loop *, the libev loop this plugin runs on
 	 *   "probed.core/1"     const struct probed_core *, services only: see service.h */
 	const void *(*extension)(const char *name);
+
+	/* Will anybody look at this fact? 0: it may be left out, and is dropped where it is given. Worth asking before
+	 * what costs. `name` is the late part of a FAMILY's name, NULL: any of them. Facts with a role that the core acts
+	 * on are always wanted. [run] */
+	int32_t (*fact_wanted)(struct probed_probe *probe, uint32_t fact, const char *name);
 };
 
 #define PROBED_HOST_HAS(host, slot)                                                                             \
