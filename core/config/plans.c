@@ -342,7 +342,10 @@ static void check_keys(struct reading *r, const struct section *s)
 					wrong(r, &list[i], "stands beside a numbered one: write window.1, window.2 ... (or cron.1 ...)");
 				list[i].key = lists[k][1];
 			}
-	options_check(&keys, list, r->all.n, s->hurt ? (struct place){ 0 } : s->at, s->title, NULL, 0, r->b->errs);
+	struct place at = { 0 };
+	if (!s->hurt)
+		at = s->at;
+	options_check(&keys, list, r->all.n, at, s->title, NULL, 0, r->b->errs);
 }
 
 static void read_plan(struct builder *b, const struct section *s)

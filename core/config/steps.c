@@ -273,12 +273,15 @@ static void read_flow(struct builder *b, const struct section *s)
 	struct model *m = b->model;
 	struct kvs all = { 0 };
 	struct flow f = { .at = place_keep(b, s->at) };
+	struct place at = { 0 };
 	size_t before = b->errs->errors;
+	if (!s->hurt)
+		at = s->at;
 	kvs_of_section(b, s, &all);
 	if (!*s->name)
 		errs_add(b->errs, s->at, s->title, NULL, "a flow needs a name: [flow NAME]");
 	else
-		options_check(&set, all.list, all.n, s->hurt ? (struct place){ 0 } : s->at, s->title, NULL, 0, b->errs);
+		options_check(&set, all.list, all.n, at, s->title, NULL, 0, b->errs);
 	const struct kv *steps = kvs_find(&all, "steps"), *think = kvs_find(&all, "think");
 	f.choice = (struct choice){ .name = arena_str(m->arena, s->name), .flow = true, .weight = 1 };
 	if (think)

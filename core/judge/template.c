@@ -51,7 +51,8 @@ static void put_now(const struct part *p, int64_t wall_ns, struct buf *out)
 		struct tm tm;
 		time_t seconds = (time_t)(wall_ns / NS_PER_S);
 		gmtime_r(&seconds, &tm);
-		buf_put(out, text, strftime(text, sizeof text, p->text, &tm));
+		size_t n = strftime(text, sizeof text, p->text, &tm);
+		buf_put(out, text, n);
 	}
 }
 

@@ -75,7 +75,7 @@ static bool wanted(const struct probed_probe *p, uint32_t fact, const char *name
 {
 	const struct instance *inst = p->inst;
 	uint32_t role = p->drv->table->facts[fact].role;
-	if (!p->lean || inst->after.drv || (role < 32 && LEAN_ROLES >> role & 1))
+	if (!p->lean || p->inst->after.drv || (role < 32 && LEAN_ROLES >> role & 1))
 		return true;
 	for (uint32_t i = 0; i < inst->n_wanted; i++)
 		if (inst->wanted[i].fact == fact && (!name || !inst->wanted[i].late || !strcasecmp(name, inst->wanted[i].late)))

@@ -87,16 +87,16 @@ struct captured {
 	struct capture *capture;
 };
 
-/* A step's script, before or after. */
-struct script {
-	struct drv *drv; /* its language; NULL: there is none */
-	void *state;
-};
-
 /* A fact that is looked at here. */
 struct wanted {
 	uint32_t fact;
 	const char *late; /* of a family's name; NULL: any */
+};
+
+/* A step's script, before or after. */
+struct script {
+	struct drv *drv; /* its language; NULL: there is none */
+	void *state;
 };
 
 /* A target. The table holds one reference, each of its probes another. */
@@ -111,8 +111,8 @@ struct instance {
 	struct judged **judged;
 	struct rendering *renderings;
 	struct captured *captures;
-	struct script before, after;
 	struct wanted *wanted; /* by its expectations and captures */
+	struct script before, after;
 	uint32_t n_judged, n_renderings, n_captures, n_wanted, retry;
 	bool gated, go_on;
 	int64_t think_min_ns, think_max_ns; /* after it, before the flow's next step */

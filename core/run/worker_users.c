@@ -214,6 +214,7 @@ int lease_add(struct worker *w, const struct wire_users *m)
 		u->lease = l;
 		u->flags = l->flags;
 		u->number = k;
+		u->seq = l->seq; /* should it end before its first run */
 		l->n_users++;
 		u->step_due_ns = ramped(m, k);
 		if (u->step_due_ns < now) /* lent again after a worker was lost: due from here on */

@@ -134,6 +134,12 @@ def a_full_house_is_counted_as_dropped():
         assert "inflight" in plan["held_back"], plan["held_back"]
 
 
+def what_is_sent_ahead_takes_no_place():
+    with folder() as tmp, Stamps(tmp) as server:
+        _, plan = probectl(tmp, target("t", server.url) + "[plan p]\nrun = one t\npace = rate 40/s for 4s\ninflight = 1\n")
+        assert plan["asked"] == 160 and plan["ok"] > 120, plan
+
+
 def a_stalled_host_slows_no_other():
     with folder() as tmp, Stamps(tmp, "--stall", "1000:3000") as bad, Stamps(tmp) as good:
         _, plan = probectl(tmp, target("bad", bad.url, "inflight = 5\ntimeout = 1s") + target("good", good.url) +
@@ -185,7 +191,8 @@ def requirements_set_the_exit_status():
     with folder() as tmp, Stamps(tmp) as server:
         base = target("t", server.url) + "[plan p]\nrun = one t\npace = rate 50/s for 1s\n"
         for line, code in (("latency p95 < 5s", 0), ("latency p95 < 1ns", 1), ("errors rate < 1%", 0), ("rate >= 49/s", 0),
-                           ("status max < 300", 0), ("status max < 200", 1), ("phase tls p50 < 1s", 1)):
+                           ("status max < 300", 0), ("status max < 200", 1), ("phase tls p50 < 1s", 1),
+                           ("redirects max < 1", 0), ("redirects max > 0", 1)):
             got, plan = probectl(tmp, base + "require.1 = %s\n" % line, ok=(0, 1))
             assert got == code, (line, got, plan["requirements"])
         done = probectl(tmp, base + "require.1 = latencyy p95 < 1s\n", report=False, ok=(78,))
@@ -230,6 +237,7 @@ def the_daemon_runs_endless_plans_beside_monitoring():
 
 if __name__ == "__main__":
     run(arrivals_follow_the_schedule, a_ramp_has_the_area_under_it, picks_follow_their_weights,
-        a_stall_shows_in_latency_and_not_in_service, a_full_house_is_counted_as_dropped, a_stalled_host_slows_no_other,
+        a_stall_shows_in_latency_and_not_in_service, a_full_house_is_counted_as_dropped,
+        what_is_sent_ahead_takes_no_place, a_stalled_host_slows_no_other,
         a_killed_worker_costs_only_what_was_under_way, requirements_set_the_exit_status,
         an_interrupted_run_reports_what_it_measured, the_daemon_runs_endless_plans_beside_monitoring)

@@ -140,6 +140,32 @@ static void every_kind_of_fact_arrives(void **state)
 	answer_free(&a);
 }
 
+static void of_a_lean_probe_only_what_is_looked_at_arrives(void **state)
+{
+	(void)state;
+	peer_target(peer, 1, "fx", "do=facts", "expect.half=ratio < 0.5", "expect.who=header server == \"fixture\"", "expect.asked=count == 7",
+	            NULL);
+	peer_flow(peer, 1, 0, 1, 1);
+	for (uint32_t lean = 0; lean < 2; lean++) {
+		uint32_t slot = peer_run(peer, 1, lean ? START_LEAN : 0, 0, NULL, 0);
+		struct answer a = peer_step(peer, slot, 0);
+		assert_int_equal(a.result.outcome, lean ? PROBED_OK : PROBED_FAIL); /* `count` says how many are wanted */
+		assert_int_equal(answer_fact(&a, FX_COUNT, NULL)->i, lean ? 7 : FX_CLEAN + 1);
+		static const uint32_t kept[] = { FX_STATUS, FX_BYTES, FX_RETRY, FX_BUSY, FX_RATIO };
+		for (size_t i = 0; i < sizeof kept / sizeof kept[0]; i++)
+			assert_non_null(answer_fact(&a, kept[i], NULL));
+		assert_string_equal(answer_text(&a, FX_HEADER, "server"), "fixture");
+		assert_int_equal(answer_fact(&a, FX_HEADER, "x-odd") == NULL, lean);
+		assert_int_equal(answer_fact(&a, FX_TEXT, NULL) == NULL, lean);
+		assert_int_equal(answer_fact(&a, FX_HOPS, NULL) == NULL, lean);
+		assert_int_equal(a.result.n_facts == 7, lean);
+		assert_int_equal(a.result.dropped, 0);
+		answer_free(&a);
+		struct peer_end end = peer_flow_end(peer);
+		peer_end_free(&end);
+	}
+}
+
 static void wrong_facts_are_left_out_and_told_once(void **state)
 {
 	(void)state;
@@ -500,6 +526,7 @@ int main(void)
 		test(the_deadline_names_the_phase),
 		test(phases_add_up),
 		test(every_kind_of_fact_arrives),
+		test(of_a_lean_probe_only_what_is_looked_at_arrives),
 		test(wrong_facts_are_left_out_and_told_once),
 		test(expectations_are_judged),
 		test(the_default_yields_to_an_own_expectation),

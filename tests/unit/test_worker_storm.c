@@ -154,6 +154,7 @@ static void on_end(struct storm *s, struct cursor *c)
 	assert_int_equal(wire_get_flow_end(c, &m), 0);
 	assert_true(m.slot < SLOTS && s->used[m.slot]);
 	assert_false(s->over[m.slot]);
+	assert_true(m.seq >= s->seq[m.slot]);
 	s->over[m.slot] = m.over;
 	wire_flow_end_free(&m);
 }

@@ -95,6 +95,7 @@ static uint32_t runs_until_over(uint32_t n)
 	uint32_t runs = 0;
 	while (n) {
 		struct peer_end end = peer_flow_end(peer);
+		assert_int_equal(end.m.seq >> USERS_SEQ_BITS, 1); /* by which it is known, even if it never ran */
 		if (end.m.over) {
 			assert_int_equal(end.m.steps, 0);
 			n--;
