@@ -89,6 +89,8 @@ after = <<END
 local answer, why = json.decode(result.body)
 if not answer then
 	fail("json", why)
+elseif result.header["content-type"] ~= "application/json" then
+	fail("type", tostring(result.header))
 else
 	vars.session = answer.session.id
 end
