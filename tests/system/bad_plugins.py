@@ -132,7 +132,7 @@ CASES = [
     ("a bad name", "name", 'driver 0: name "Very Bad": expected a-z, 0-9 and _-, beginning with a letter or digit'),
     ("an unknown worker pool", "needs", DRIVER % "needs" + 'needs the worker pool "gpu": expected net, raw, exec or heavy'),
     ("a control character", "control", DRIVER % "control" + r"a text with a control character \(byte 4\)"),
-    ("a plugin of nothing", "empty_table", "provides no driver, sink or service"),
+    ("a plugin of nothing", "empty_table", "provides no driver, sink, service or hook"),
     ("a wild pointer", "pointer", r"killed by signal \d+ \(.+\) while it was being loaded|ended the process with exit status \d+ while it was being loaded"),
     ("a constructor that aborts", "constructor_aborts", r"killed by signal 6 \(Aborted\) while it was being loaded"),
     ("a constructor that never returns", "constructor_hangs", "does not return from being loaded within 5 s"),
