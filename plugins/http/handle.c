@@ -84,6 +84,20 @@ void handle_cookies(struct handle *h, struct session *s)
 	}
 }
 
+static void file_forget(struct handle *h)
+{
+	if (h->first)
+		curl_easy_setopt(h->easy, CURLOPT_COOKIEFILE, NULL);
+	h->first = false;
+}
+
+void handle_reset(struct handle *h)
+{
+	file_forget(h);
+	h->ready = NULL;
+	curl_easy_reset(h->easy);
+}
+
 void handle_give(struct worker *w, struct target *t, struct handle *h, bool good)
 {
 	h->f = NULL;
@@ -91,16 +105,13 @@ void handle_give(struct worker *w, struct target *t, struct handle *h, bool good
 		curl_easy_setopt(h->easy, CURLOPT_COOKIELIST, "ALL");
 	else
 		curl_easy_setopt(h->easy, CURLOPT_SHARE, NULL);
-	if (h->first)
-		curl_easy_setopt(h->easy, CURLOPT_COOKIEFILE, NULL);
-	h->first = false;
+	file_forget(h);
 	if (good && h->ready == t && w->n_ready < READY_MAX) {
 		push(&t->ready, h);
 		w->n_ready++;
 		return;
 	}
-	h->ready = NULL;
-	curl_easy_reset(h->easy);
+	handle_reset(h);
 	if (w->n_spare < SPARE_MAX) {
 		push(&w->spare, h);
 		w->n_spare++;

@@ -184,6 +184,8 @@ struct handle *handle_take(struct worker *w, struct target *t, struct fetch *f);
 void handle_give(struct worker *w, struct target *t, struct handle *h, bool good);
 /* The session's cookies, or a jar that lasts for one probe. */
 void handle_cookies(struct handle *h, struct session *s);
+/* Without options. */
+void handle_reset(struct handle *h);
 /* All handles of a list; how many there were. */
 unsigned handles_free(struct handle **list);
 

@@ -339,7 +339,7 @@ static void tls_set(struct fetch *f)
 static void all_set(struct fetch *f)
 {
 	struct handle *h = f->handle;
-	curl_easy_reset(f->easy);
+	handle_reset(h);
 	SET(PRIVATE, h);
 	SET(ERRORBUFFER, h->error);
 	SET(NOSIGNAL, 1L);
