@@ -70,7 +70,7 @@ bool hist_sound(const struct hist *h)
 		return false;
 	uint32_t first = bucket_of(h->min_ns), last = bucket_of(h->max_ns);
 	for (uint32_t i = 0; i < HIST_BUCKETS; i++) {
-		if (h->buckets[i] && (i < first || i > last))
+		if ((i < first || i > last) && h->buckets[i])
 			return false;
 		in_buckets += h->buckets[i];
 		full |= h->buckets[i] == UINT32_MAX;

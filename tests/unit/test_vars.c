@@ -40,7 +40,7 @@ static void a_value_replaces_the_one_before(void **state)
 static void all_names_up_to_the_bound_are_found(void **state)
 {
 	(void)state;
-	char name[16];
+	char name[32];
 	struct template_vars *v = vars_new();
 	for (int round = 0; round < 3; round++) {
 		for (int i = 0; i < VARS_MAX; i++) {
