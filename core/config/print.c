@@ -70,18 +70,23 @@ static void put_block(struct buf *out, const char *text)
 	buf_printf(out, "<<%s\n%s\n%s\n", word, text, word);
 }
 
+void print_text(struct buf *out, int width, const char *key, const char *text)
+{
+	char quote = strchr(text, '"') ? '\'' : '"';
+	buf_printf(out, "%-*s = ", width, key);
+	if (has_control(text) || (!plain(text) && strchr(text, '"') && strchr(text, '\'')))
+		put_block(out, text);
+	else if (plain(text))
+		buf_printf(out, "%s\n", text);
+	else
+		buf_printf(out, "%c%s%c\n", quote, text, quote);
+}
+
 void print_entry(struct buf *out, const char *key, const char *value)
 {
 	CLEANUP_BUF struct buf text = { 0 };
 	escape(&text, value);
-	buf_printf(out, "%-*s = ", ALIGNED, key);
-	if (has_control(text.data) || (!plain(text.data) && strchr(text.data, '"') && strchr(text.data, '\'')))
-		put_block(out, text.data);
-	else if (plain(text.data))
-		buf_printf(out, "%s\n", text.data);
-	else
-		buf_printf(out, "%c%s%c\n", strchr(text.data, '"') ? '\'' : '"', text.data,
-			   strchr(text.data, '"') ? '\'' : '"');
+	print_text(out, ALIGNED, key, text.data);
 }
 
 char *print_duration(int64_t ns, char *out, size_t size)

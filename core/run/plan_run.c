@@ -344,23 +344,6 @@ static int start(struct core *core, const struct plan *plan, char *error, size_t
 	return 0;
 }
 
-int plan_start(struct core *core, const char *name, char *error, size_t size)
-{
-	const struct plan *plan = model_plan(core->model, name);
-	struct plan_run *run = plan_run_find(core, name);
-	if (!plan) {
-		snprintf(error, size, "there is no [plan %s]", name);
-		return -1;
-	}
-	if (run && run->state != PLAN_OVER) {
-		snprintf(error, size, "plan %s is running already", name);
-		return -1;
-	}
-	if (run)
-		run_free(run);
-	return start(core, plan, error, size);
-}
-
 static bool asked_for(const struct core *core, const struct plan *p)
 {
 	const struct plan_ask *ask = core->ask;

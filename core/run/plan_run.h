@@ -118,8 +118,6 @@ void plans_leave(struct core *core, const struct model *next);
 void plans_apply(struct core *core);
 /* All that start by themselves (CORE_PLANS: those asked for). */
 void plans_begin(struct core *core);
-/* 0, or -1 with a line in `error`: unknown, or running already. */
-int plan_start(struct core *core, const char *name, char *error, size_t size);
 /* Nothing more is due; what is under way ends. */
 void plan_stop(struct plan_run *run, bool interrupted, const char *why);
 void plans_drain(struct core *core);

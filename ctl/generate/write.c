@@ -8,58 +8,6 @@
 #include "config/print.h"
 #include "generate/draft.h"
 
-static bool is_blank(char c)
-{
-	return c == ' ' || c == '\t';
-}
-
-/* Is it read back as it is, without quotes? */
-static bool plain(const char *s)
-{
-	size_t n = strlen(s);
-	if (!n)
-		return true;
-	if (is_blank(s[0]) || is_blank(s[n - 1]) || strchr("\"';#", s[0]) || !strncmp(s, "<<", 2))
-		return false;
-	for (const char *p = s + 1; *p; p++)
-		if (is_blank(p[-1]) && (*p == ';' || *p == '#'))
-			return false;
-	return true;
-}
-
-static bool needs_block(const char *s)
-{
-	for (const char *p = s; *p; p++)
-		if (((unsigned char)*p < ' ' && *p != '\t') || *p == 0x7f)
-			return true;
-	return !plain(s) && strchr(s, '"') && strchr(s, '\'');
-}
-
-static bool has_line(const char *text, const char *line)
-{
-	for (const char *p = text; p; p = strchr(p, '\n')) {
-		p += *p == '\n';
-		if (!strncmp(p, line, strlen(line)))
-			return true;
-	}
-	return false;
-}
-
-static void put_entry(struct buf *out, int width, const char *key, const char *text)
-{
-	char word[32] = "END", quote = strchr(text, '"') ? '\'' : '"';
-	buf_printf(out, "%-*s = ", width, key);
-	if (needs_block(text)) {
-		for (unsigned i = 1; has_line(text, word); i++)
-			snprintf(word, sizeof word, "END%u", i);
-		buf_printf(out, "<<%s\n%s\n%s\n", word, text, word);
-	} else if (plain(text)) {
-		buf_printf(out, "%s\n", text);
-	} else {
-		buf_printf(out, "%c%s%c\n", quote, text, quote);
-	}
-}
-
 static void put_comment(struct buf *out, const char *text)
 {
 	CLEANUP_FREE char *own = xstrdup(text);
@@ -79,7 +27,7 @@ static int width_of(const struct request *r)
 static void put_pairs(struct buf *out, const struct request *r, int width)
 {
 	for (size_t i = 0; i < r->n; i++)
-		put_entry(out, width, r->pairs[i].key, r->pairs[i].value);
+		print_text(out, width, r->pairs[i].key, r->pairs[i].value);
 }
 
 static void put_notes(struct buf *out, const struct request *r)
@@ -95,18 +43,18 @@ static void put_target(struct buf *out, const struct request *r, bool planned, b
 	char text[32];
 	put_notes(out, r);
 	buf_printf(out, "[target %s]\n", r->name);
-	put_entry(out, width, "url", r->url);
+	print_text(out, width, "url", r->url);
 	put_pairs(out, r, width);
 	if (r->weight && planned) {
 		snprintf(text, sizeof text, "%lld", (long long)r->weight);
-		put_entry(out, width, "weight", text);
+		print_text(out, width, "weight", text);
 	}
 	if (r->changes && !planned && asked) {
 		put_comment(out,
 			    "it may change something there, and is sent at each interval: monitor = no keeps it back");
 	} else if (r->changes && !planned) {
 		put_comment(out, "it may change something there, so it is not sent by itself");
-		put_entry(out, width, "monitor", "no");
+		print_text(out, width, "monitor", "no");
 	}
 }
 
@@ -130,11 +78,11 @@ static void put_step(struct buf *out, const struct request *r, const char *targe
 	char text[40];
 	put_notes(out, r);
 	buf_printf(out, "[step %s]\n", r->name);
-	put_entry(out, width, "target", target);
-	put_entry(out, width, "path", r->path);
+	print_text(out, width, "target", target);
+	print_text(out, width, "path", r->path);
 	put_pairs(out, r, width);
 	if (r->think_ns)
-		put_entry(out, width, "think", print_duration(r->think_ns, text, sizeof text));
+		print_text(out, width, "think", print_duration(r->think_ns, text, sizeof text));
 }
 
 static void put_pace(struct buf *out, const struct layout *how, bool flow)
